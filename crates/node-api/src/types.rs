@@ -1,0 +1,291 @@
+//! Requests and answers of a node's administration API, as JSON over HTTP.
+//!
+//! Paths are under `/admin/v1`. Every request that changes something carries the coordinator's
+//! term; a node refuses a term below the highest that it has seen, durably.
+
+use std::collections::BTreeMap;
+
+use handoff::{ClusterId, Epoch, HandoffId, Server};
+use ring::{ArcMap, ArcSet, RingDocument};
+use serde::{Deserialize, Serialize};
+
+/// `GET /state`: everything that a coordinator plans from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeState {
+    /// The cluster whose volume this is.
+    pub cluster: ClusterId,
+    /// This server.
+    pub server: Server,
+    /// The highest coordinator term seen.
+    pub term: u64,
+    /// The epoch of the ring document that is durably recorded; 0 before the first.
+    pub ring_epoch: Epoch,
+    /// Whether it may serve: recovered, admitted by its own read of the ring document.
+    pub admitted: bool,
+    /// Why it is not admitted.
+    pub admission_error: Option<String>,
+    /// The ring epoch at which it retired.
+    pub retired: Option<Epoch>,
+    /// Whether it has taken the one bootstrap grant of its life.
+    pub granted: bool,
+    /// What it owns and since which epoch, frozen arcs included.
+    pub owned: ArcMap<Epoch>,
+    /// Arcs that it has given away: the epoch and to whom. Kept until a later epoch replaces it.
+    pub given: ArcMap<Given>,
+    /// Arcs that it refuses below an epoch.
+    pub fences: ArcMap<Epoch>,
+    /// The highest epoch of anything on its disk.
+    pub highest_epoch: Epoch,
+    /// Handoffs that are not finished on both sides, and the latest finished ones.
+    pub handoffs: Vec<HandoffStatus>,
+    /// Free bytes on the volume, without the reserve.
+    pub disk_free_bytes: u64,
+}
+
+/// Where an arc went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Given {
+    /// The epoch at which the target owns it.
+    pub epoch: Epoch,
+    /// The new owner.
+    pub target: Server,
+}
+
+/// One handoff as one of its two sides sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HandoffStatus {
+    /// Its name.
+    pub id: HandoffId,
+    /// Which side this node is.
+    pub role: Role,
+    /// The other side.
+    pub peer: Server,
+    /// What moves.
+    pub arcs: ArcSet,
+    /// The epoch at which the target will own it.
+    pub epoch: Epoch,
+    /// How far it is.
+    pub phase: Phase,
+    /// Whether both sides are known here to be done; such an entry no longer binds anybody.
+    pub finished: bool,
+    /// Records of live keys moved: at the target each key counts once, however often it was sent.
+    pub keys_moved: u64,
+    /// Estimate of the keys to move, counted by the source at the start.
+    pub keys_total: u64,
+    /// Bytes of keys and values moved.
+    pub bytes_moved: u64,
+    /// Estimate of the bytes to move.
+    pub bytes_total: u64,
+    /// The last trouble on the way, if it is still there.
+    pub error: Option<String>,
+}
+
+/// Which side of a handoff.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Gives.
+    Source,
+    /// Receives.
+    Target,
+}
+
+/// How far a handoff is, on either side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Target: accepted, applying what comes.
+    Receiving,
+    /// Source: streaming, still serving.
+    Copying,
+    /// Source: commands on the arcs are held until the target decides.
+    Frozen,
+    /// Target: owns the arcs.
+    Owned,
+    /// Source: knows that the target owns the arcs.
+    Given,
+    /// Source: given up before the freeze.
+    Dropped,
+    /// Target: will never own by this handoff.
+    Refused,
+}
+
+/// `POST /term`, and the head of every other mutating request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TermRequest {
+    /// The coordinator's term.
+    pub term: u64,
+}
+
+/// `PUT /ring`: record this document durably. Refused where its epoch is below the recorded one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RingRequest {
+    /// The coordinator's term.
+    pub term: u64,
+    /// The document to record.
+    pub document: RingDocument,
+}
+
+/// `POST /grant`: own these empty arcs. At epoch 1 once in a life (bootstrap); later only after an
+/// accepted loss, at the epoch of a fence that every living server has recorded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GrantRequest {
+    /// The coordinator's term.
+    pub term: u64,
+    /// What to own.
+    pub arcs: ArcSet,
+    /// Since which epoch.
+    pub epoch: Epoch,
+}
+
+/// `POST /fence`: refuse these arcs below this epoch; only where the node owns no point of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FenceRequest {
+    /// The coordinator's term.
+    pub term: u64,
+    /// Which arcs.
+    pub arcs: ArcSet,
+    /// Below which epoch.
+    pub epoch: Epoch,
+}
+
+/// `POST /receive`: be the target of a handoff (step 1 of the protocol).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReceiveRequest {
+    /// The coordinator's term.
+    pub term: u64,
+    /// The handoff.
+    pub id: HandoffId,
+    /// Who gives.
+    pub source: Server,
+    /// What.
+    pub arcs: ArcSet,
+    /// At which epoch the target will own it.
+    pub epoch: Epoch,
+}
+
+/// `POST /give`: be the source of a handoff that the target has accepted (step 2).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GiveRequest {
+    /// The coordinator's term.
+    pub term: u64,
+    /// The handoff.
+    pub id: HandoffId,
+    /// Who receives.
+    pub target: Server,
+    /// What.
+    pub arcs: ArcSet,
+    /// At which epoch the target will own it.
+    pub epoch: Epoch,
+}
+
+/// `POST /cancel`: the source drops the handoff where it still may, or asks the target to decide.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancelRequest {
+    /// The coordinator's term.
+    pub term: u64,
+    /// The handoff.
+    pub id: HandoffId,
+}
+
+/// `POST /retire`: own nothing from this ring epoch on (`RETIRED`). Refused while it owns
+/// something, has an unfinished handoff, or holds records that it gave and has not deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetireRequest {
+    /// The coordinator's term.
+    pub term: u64,
+    /// The committed ring epoch without this server.
+    pub ring_epoch: Epoch,
+}
+
+/// `PUT /peers`: where the other servers are now, and how fast to move data.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeersRequest {
+    /// The coordinator's term.
+    pub term: u64,
+    /// Peer address (`host:port`) by server name.
+    pub addresses: BTreeMap<String, String>,
+    /// Bound on the bytes a second that a source streams, over all its handoffs; `None` is no bound.
+    pub max_bytes_per_second: Option<u64>,
+}
+
+/// `POST /count`: count what is on disk in these arcs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CountRequest {
+    /// Which arcs.
+    pub arcs: ArcSet,
+}
+
+/// What is on disk in some arcs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// Live keys: neither expired nor deleted.
+    pub keys: u64,
+    /// Bytes of their keys and values.
+    pub bytes: u64,
+    /// Records of any kind: live, expired, tombstones.
+    pub records: u64,
+}
+
+/// The answer to an accepted change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {}
+
+/// The answer to a refused or failed request (HTTP status 4xx or 5xx), as `application/problem+json`
+/// (RFC 9457).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{title}: {detail}")]
+pub struct Problem {
+    /// The HTTP status.
+    pub status: u16,
+    /// What kind of refusal, in a few words that stay the same.
+    pub title: String,
+    /// What happened and what to do.
+    pub detail: String,
+}
+
+/// What a node tells routers, on RESP: the answer to `RINGKV.WATCH <view>` (JSON in a bulk string).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeView {
+    /// This server.
+    pub server: Server,
+    /// The number of this view; it grows with each change and starts anew with the process.
+    pub view: u64,
+    /// The ring epoch recorded.
+    pub ring_epoch: Epoch,
+    /// Whether it serves at all.
+    pub admitted: bool,
+    /// What it claims.
+    pub arcs: ArcMap<Claim>,
+}
+
+/// A node's claim to an arc.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// Since which epoch it owns the arc.
+    pub epoch: Epoch,
+    /// Whether commands on it are held until a handoff is decided.
+    pub frozen: bool,
+}
+
+/// Where one server is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerAddresses {
+    /// Data: RESP, `host:port`.
+    pub resp: String,
+    /// Health, metrics, administration: HTTP, `host:port`.
+    pub http: String,
+    /// Handoff streams, `host:port`.
+    pub peer: String,
+}
+
+/// What a router must know: the ring document and where the servers are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Membership {
+    /// Grows with each change, within one life of who publishes it.
+    pub generation: u64,
+    /// The committed ring document.
+    pub document: RingDocument,
+    /// Addresses by server name, of members and of leavers that still own something.
+    pub servers: BTreeMap<String, ServerAddresses>,
+}
