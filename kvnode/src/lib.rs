@@ -1,1 +1,4 @@
-//! placeholder
+//! One server of the ring: the storage of its records, the commands on them, the ownership of its
+//! arcs, and the handoffs that move them.
+
+pub mod executor;
