@@ -1,1 +1,13 @@
-//! placeholder
+//! Shell. What every process of ringkv needs from the outside: clock, randomness, signals, an
+//! orderly end, telemetry, network types, exit codes. Only this crate reads time and entropy.
+
+pub mod clock;
+pub mod drain;
+pub mod exit;
+pub mod net;
+pub mod rng;
+pub mod signal;
+pub mod telemetry;
+
+#[cfg(test)]
+mod tests;
