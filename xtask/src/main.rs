@@ -1,1 +1,55 @@
-fn main() {}
+//! Shell. Development tasks: `cargo xtask test`, `cargo xtask ci`, `cargo xtask tidy`.
+
+mod redis_tools;
+mod stage;
+mod suite;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use suite::Options;
+
+/// The tasks by name. Documentation that names another one is untidy.
+const TASKS: [(&str, &str); 3] = [
+    ("test", "formatting, lints, tidiness, unit and property tests, end-to-end tests"),
+    ("ci", "the same with a locked lockfile, nothing skipped, and a short fuzz run"),
+    ("tidy", "rules of this repository that no compiler checks"),
+];
+
+fn main() -> ExitCode {
+    match run(std::env::args().skip(1).collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Vec<String>) -> anyhow::Result<()> {
+    let mut arguments = arguments.into_iter();
+    let Some(task) = arguments.next() else { return usage() };
+    let flags: Vec<String> = arguments.collect();
+    match task.as_str() {
+        "test" => suite::run(Options::parse(&flags)?),
+        "ci" => suite::run(Options { ci: true, ..Options::parse(&flags)? }),
+        "tidy" => tidy::run(),
+        _ => usage(),
+    }
+}
+
+fn usage() -> anyhow::Result<()> {
+    let tasks: String =
+        TASKS.iter().map(|(name, what)| format!("\n  cargo xtask {name:<6} {what}")).collect();
+    anyhow::bail!(
+        "which task?{tasks}\n\nflags of `test`: --quick leaves the end-to-end tests out, \
+         --no-install installs no system package"
+    )
+}
+
+/// The root of the repository.
+fn root() -> PathBuf {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask).to_path_buf()
+}

@@ -1,0 +1,104 @@
+//! Shell. The stages of `cargo xtask test` and `cargo xtask ci`, in order.
+
+use std::process::{Command, Stdio};
+
+use crate::stage::Report;
+use crate::{redis_tools, root, tidy};
+
+/// How long each fuzz target runs in `cargo xtask ci`.
+const FUZZ_SECONDS: u32 = 30;
+
+/// What to run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// Leave the end-to-end tests out.
+    pub(crate) quick: bool,
+    /// Install no system package.
+    pub(crate) no_install: bool,
+    /// As in continuous integration: a locked lockfile, no skipped test, a short fuzz run.
+    pub(crate) ci: bool,
+}
+
+impl Options {
+    /// Reads the flags after the task's name.
+    pub(crate) fn parse(flags: &[String]) -> anyhow::Result<Self> {
+        let mut options = Self::default();
+        for flag in flags {
+            match flag.as_str() {
+                "--quick" => options.quick = true,
+                "--no-install" => options.no_install = true,
+                "--ci" => options.ci = true,
+                _ => anyhow::bail!("unknown flag {flag}; known: --quick, --no-install"),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Runs everything; stops at the first failure.
+pub(crate) fn run(options: Options) -> anyhow::Result<()> {
+    let mut report = Report::new();
+    report.run("formatting", cargo(options, "fmt").args(["--all", "--check"]))?;
+    report.call("tidy", tidy::run)?;
+    report.run(
+        "lints",
+        cargo(options, "clippy").args(["--workspace", "--all-targets", "--", "-D", "warnings"]),
+    )?;
+    report.run(
+        "unit and property tests",
+        cargo(options, "test").args(["--workspace", "--exclude", "e2e"]),
+    )?;
+    if options.ci {
+        fuzz(&mut report)?;
+    }
+    if options.quick {
+        println!("\nskipped: the end-to-end tests (--quick)");
+    } else {
+        end_to_end(&mut report, options)?;
+    }
+    report.finish();
+    Ok(())
+}
+
+/// The tests against real processes of the release binary.
+fn end_to_end(report: &mut Report, options: Options) -> anyhow::Result<()> {
+    report.call("redis-cli and redis-benchmark", || redis_tools::provide(!options.no_install))?;
+    report.run("release build", cargo(options, "build").args(["--release", "-p", "ringkv"]))?;
+    let mut tests = cargo(options, "test");
+    tests.args(["--release", "-p", "e2e", "--", "--nocapture", "--test-threads=1"]);
+    tests.env("RINGKV_BIN", root().join("target/release/ringkv"));
+    if options.ci {
+        tests.env("RINGKV_REQUIRE_REDIS_TOOLS", "1");
+    }
+    report.run("end-to-end tests", &mut tests)
+}
+
+/// A short run of every fuzz target, where cargo-fuzz and a nightly compiler are installed.
+fn fuzz(report: &mut Report) -> anyhow::Result<()> {
+    let listed = Command::new("cargo")
+        .args(["+nightly", "fuzz", "list"])
+        .current_dir(root())
+        .stderr(Stdio::null())
+        .output();
+    let Some(listed) = listed.ok().filter(|listed| listed.status.success()) else {
+        println!("\nskipped: fuzzing (needs cargo-fuzz and a nightly toolchain)");
+        return Ok(());
+    };
+    for target in String::from_utf8_lossy(&listed.stdout).lines() {
+        let limit = format!("-max_total_time={FUZZ_SECONDS}");
+        report.run(
+            &format!("fuzz {target}"),
+            Command::new("cargo").args(["+nightly", "fuzz", "run", target, "--", &limit]),
+        )?;
+    }
+    Ok(())
+}
+
+fn cargo(options: Options, subcommand: &str) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+    command.arg(subcommand);
+    if options.ci && subcommand != "fmt" {
+        command.arg("--locked");
+    }
+    command
+}

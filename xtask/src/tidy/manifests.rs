@@ -1,0 +1,66 @@
+//! Pure. Rules for Cargo.toml files: lints come from the workspace, versions too, and who may
+//! depend on whom.
+
+use super::{File, Finding};
+
+/// A manifest, and what it may not depend on.
+const FORBIDDEN: [(&str, &[&str]); 6] = [
+    ("crates/ring/Cargo.toml", &IO_CRATES),
+    ("crates/resp/Cargo.toml", &IO_CRATES),
+    ("crates/handoff/Cargo.toml", &IO_CRATES),
+    ("kvnode/Cargo.toml", &["router", "operator"]),
+    ("router/Cargo.toml", &["kvnode", "operator"]),
+    ("operator/Cargo.toml", &["kvnode", "router"]),
+];
+const IO_CRATES: [&str; 14] = [
+    "axum",
+    "fjall",
+    "getrandom",
+    "hyper",
+    "hyper-util",
+    "kube",
+    "kvnode",
+    "node-api",
+    "rebalance",
+    "router",
+    "rustix",
+    "shell",
+    "socket2",
+    "tokio",
+];
+
+pub(super) fn check(file: &File, findings: &mut Vec<Finding>) {
+    if !file.path.ends_with("/Cargo.toml") || file.path.starts_with("fuzz/") {
+        return;
+    }
+    if !file.text.contains("[lints]\nworkspace = true") {
+        findings.push(Finding::new(file, 0, "lacks `[lints]` with `workspace = true`"));
+    }
+    let forbidden = FORBIDDEN.iter().find(|(path, _)| *path == file.path);
+    for (line, name, value) in dependencies(&file.text) {
+        if forbidden.is_some_and(|(_, names)| names.contains(&name)) {
+            findings.push(Finding::new(file, line, format!("may not depend on {name}")));
+        }
+        if !name.ends_with(".workspace") && !value.contains("workspace = true") {
+            let message = format!("{name} does not come from [workspace.dependencies]");
+            findings.push(Finding::new(file, line, message));
+        }
+    }
+}
+
+/// The lines of dependency tables: line number, crate, the rest.
+fn dependencies(text: &str) -> impl Iterator<Item = (usize, &str, &str)> {
+    let mut inside = false;
+    text.lines().enumerate().filter_map(move |(index, line)| {
+        if line.starts_with('[') {
+            inside = line.contains("dependencies]");
+            return None;
+        }
+        let (name, value) = line.split_once('=').filter(|_| inside && !line.starts_with('#'))?;
+        let (name, value) = (name.trim(), value.trim());
+        match name.strip_suffix(".workspace") {
+            Some(name) if value == "true" => Some((index + 1, name, "workspace = true")),
+            _ => Some((index + 1, name, value)),
+        }
+    })
+}
