@@ -130,6 +130,21 @@ impl<V: Clone + PartialEq> Default for ArcMap<V> {
     }
 }
 
+impl<V: Clone + PartialEq> FromIterator<(Arc, V)> for ArcMap<V> {
+    /// Arcs in any order; of overlapping ones the later entry has the points.
+    fn from_iter<I: IntoIterator<Item = (Arc, V)>>(entries: I) -> Self {
+        let mut map = Self::default();
+        for (arc, value) in entries {
+            if map.0.last().is_none_or(|(last, _)| last.last < arc.start) {
+                map.push(arc, value);
+            } else {
+                map.insert(arc, value);
+            }
+        }
+        map
+    }
+}
+
 impl<V: Clone + PartialEq> ArcMap<V> {
     /// The value of the arc that holds the point.
     #[must_use]

@@ -1,6 +1,11 @@
 //! Pure. The ring document: who is in the ring, numbered by epoch. A ring is a function of it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
+
+use crate::Point;
+use crate::placement::{CANDIDATES, Landscape, token};
 
 /// The version of the JSON form.
 pub const DOCUMENT_FORMAT: u32 = 1;
@@ -8,6 +13,10 @@ pub const DOCUMENT_FORMAT: u32 = 1;
 pub const MAX_MEMBERS: usize = 1_000;
 /// The most tokens that a member may have.
 pub const MAX_VIRTUAL_NODES: u16 = 1_000;
+/// The most bytes that a member's name may have.
+pub const MAX_NAME_BYTES: usize = 253;
+/// The most dead incarnations that a document may list.
+pub const MAX_DEAD: usize = 100_000;
 
 /// The wish: which servers share the ring. The nodes hold the truth of who owns what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,9 +70,26 @@ pub struct Member {
     pub name: String,
     /// Its volume's incarnation, 32 hexadecimal digits.
     pub incarnation: String,
-    /// The chosen salt of each token; empty with classic placement.
-    #[serde(default)]
+    /// The chosen salt of each token; empty with classic placement. A digit each in JSON.
+    #[serde(default, with = "salts", skip_serializing_if = "Vec::is_empty")]
     pub salts: Vec<u8>,
+}
+
+/// Salts as a string of digits.
+mod salts {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[allow(clippy::ptr_arg)]
+    pub(super) fn serialize<S: Serializer>(salts: &Vec<u8>, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&salts.iter().map(u8::to_string).collect::<String>())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        let digit = |byte: u8| byte.checked_sub(b'0').filter(|digit| *digit < super::CANDIDATES);
+        String::deserialize(from)?.bytes().map(digit).collect::<Option<_>>().ok_or_else(|| {
+            serde::de::Error::custom(format!("salts are digits below {}", super::CANDIDATES))
+        })
+    }
 }
 
 /// A server whose volume is gone.
@@ -74,3 +100,286 @@ pub struct DeadServer {
     /// Its volume's incarnation, 32 hexadecimal digits.
     pub incarnation: String,
 }
+
+/// A document that describes no ring, or a change that it does not allow.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum DocumentError {
+    #[error("the ring document is not readable: {0}")]
+    Unreadable(String),
+    #[error(
+        "the ring document has format {0}, this version of ringkv reads format {DOCUMENT_FORMAT}: \
+         start the version that wrote it"
+    )]
+    UnknownFormat(u32),
+    #[error("the {what} of a ring document is 32 lower-case hexadecimal digits, not `{value}`")]
+    NotAnIdentity { what: &'static str, value: String },
+    #[error("the epoch of a ring document is at least 1")]
+    EpochZero,
+    #[error("a member has 1 to {MAX_VIRTUAL_NODES} virtual nodes, not {0}")]
+    VirtualNodes(u16),
+    #[error("a ring has 1 to {MAX_MEMBERS} servers, not {0}")]
+    MemberCount(usize),
+    #[error("a ring document lists at most {MAX_DEAD} dead servers, not {0}")]
+    DeadCount(usize),
+    #[error(
+        "a server's name is 1 to {MAX_NAME_BYTES} letters, digits, `-`, `_` and `.`, \
+         beginning with a letter or digit: `{0}` is not"
+    )]
+    InvalidName(String),
+    #[error("the server {0} is in the ring already")]
+    AlreadyMember(String),
+    #[error("no server {0} is in the ring")]
+    NotAMember(String),
+    #[error("{name} has {found} salts where {expected} belong, each below {CANDIDATES}")]
+    Salts { name: String, expected: usize, found: usize },
+    #[error(
+        "the volume {incarnation} of {name} has been declared lost and cannot serve again: \
+         start the server with an empty volume"
+    )]
+    Dead { name: String, incarnation: String },
+    #[error("the last server cannot leave the ring")]
+    LastMember,
+    #[error("the first ring is still being set up: its servers cannot change until that is done")]
+    Bootstrapping,
+}
+
+impl RingDocument {
+    /// The first document of a cluster, at epoch 1 and in phase [`Phase::Bootstrapping`]: names
+    /// and incarnations in the order in which they join.
+    pub fn bootstrap<'a>(
+        cluster: &str,
+        placement: Placement,
+        virtual_nodes: u16,
+        members: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, DocumentError> {
+        let mut document = Self {
+            format: DOCUMENT_FORMAT,
+            cluster: cluster.to_owned(),
+            epoch: 1,
+            term: 0,
+            phase: Phase::Bootstrapping,
+            placement,
+            virtual_nodes,
+            members: Vec::new(),
+            dead: Vec::new(),
+        };
+        document.check_virtual_nodes()?;
+        let mut landscape = Landscape::default();
+        for (name, incarnation) in members {
+            if document.members.len() >= MAX_MEMBERS {
+                return Err(DocumentError::MemberCount(document.members.len() + 1));
+            }
+            document.push_member(&mut landscape, name, incarnation);
+        }
+        document.validate()?;
+        Ok(document)
+    }
+
+    /// The next document: every member has recorded its first grant.
+    #[must_use]
+    pub fn bootstrapped(&self) -> Self {
+        Self { phase: Phase::Bootstrapped, epoch: self.epoch + 1, ..self.clone() }
+    }
+
+    /// The next document, with one more server, the newest.
+    pub fn with_member_added(&self, name: &str, incarnation: &str) -> Result<Self, DocumentError> {
+        self.check_changeable()?;
+        if self.member(name).is_some() {
+            return Err(DocumentError::AlreadyMember(name.to_owned()));
+        }
+        let mut landscape = Landscape::default();
+        for member in &self.members {
+            landscape.add(self.tokens(member));
+        }
+        let mut next = Self { epoch: self.epoch + 1, ..self.clone() };
+        next.push_member(&mut landscape, name, incarnation);
+        next.validate()?;
+        Ok(next)
+    }
+
+    /// The next document, without this server.
+    pub fn with_member_removed(&self, name: &str) -> Result<Self, DocumentError> {
+        self.check_changeable()?;
+        let mut next = Self { epoch: self.epoch + 1, ..self.clone() };
+        next.members.retain(|member| member.name != name);
+        if next.members.len() == self.members.len() {
+            return Err(DocumentError::NotAMember(name.to_owned()));
+        }
+        if next.members.is_empty() {
+            return Err(DocumentError::LastMember);
+        }
+        Ok(next)
+    }
+
+    /// The next document, in which this volume is lost. A member of that name goes on with the
+    /// volume `replacement`, or leaves the ring without one.
+    pub fn with_dead(
+        &self,
+        name: &str,
+        incarnation: &str,
+        replacement: Option<&str>,
+    ) -> Result<Self, DocumentError> {
+        self.check_changeable()?;
+        let mut next = Self { epoch: self.epoch + 1, ..self.clone() };
+        let lost = DeadServer { name: name.to_owned(), incarnation: incarnation.to_owned() };
+        if !next.dead.contains(&lost) {
+            next.dead.push(lost);
+        }
+        let dead = |member: &Member| member.name == name && member.incarnation == incarnation;
+        match replacement {
+            Some(new) => {
+                for member in next.members.iter_mut().filter(|member| dead(member)) {
+                    member.incarnation = new.to_owned();
+                }
+            }
+            None => next.members.retain(|member| !dead(member)),
+        }
+        if next.members.is_empty() {
+            return Err(DocumentError::LastMember);
+        }
+        next.validate()?;
+        Ok(next)
+    }
+
+    /// The member of that name.
+    #[must_use]
+    pub fn member(&self, name: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.name == name)
+    }
+
+    /// Whether this volume has been declared lost.
+    #[must_use]
+    pub fn is_dead(&self, name: &str, incarnation: &str) -> bool {
+        self.dead.iter().any(|dead| dead.name == name && dead.incarnation == incarnation)
+    }
+
+    /// The tokens of a member, in the order of their numbers.
+    pub fn tokens<'a>(&self, member: &'a Member) -> impl Iterator<Item = Point> + use<'a> {
+        let (placement, virtual_nodes) = (self.placement, self.virtual_nodes);
+        (0..virtual_nodes).map(move |index| {
+            let salt = member.salts.get(usize::from(index)).copied().unwrap_or(0);
+            token(placement, &member.name, index, salt)
+        })
+    }
+
+    /// Whether the document describes a ring, within all bounds.
+    pub fn validate(&self) -> Result<(), DocumentError> {
+        if self.format != DOCUMENT_FORMAT {
+            return Err(DocumentError::UnknownFormat(self.format));
+        }
+        check_identity("cluster", &self.cluster)?;
+        self.check_virtual_nodes()?;
+        if self.epoch == 0 {
+            return Err(DocumentError::EpochZero);
+        }
+        if self.members.is_empty() || self.members.len() > MAX_MEMBERS {
+            return Err(DocumentError::MemberCount(self.members.len()));
+        }
+        if self.dead.len() > MAX_DEAD {
+            return Err(DocumentError::DeadCount(self.dead.len()));
+        }
+        let dead: BTreeSet<(&str, &str)> =
+            self.dead.iter().map(|dead| (&*dead.name, &*dead.incarnation)).collect();
+        let mut names = BTreeSet::new();
+        for member in &self.members {
+            self.check_member(member)?;
+            if !names.insert(&member.name) {
+                return Err(DocumentError::AlreadyMember(member.name.clone()));
+            }
+            if dead.contains(&(&*member.name, &*member.incarnation)) {
+                return Err(DocumentError::Dead {
+                    name: member.name.clone(),
+                    incarnation: member.incarnation.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the JSON form: the format first, so that a later one is named as such.
+    pub fn from_json(json: &[u8]) -> Result<Self, DocumentError> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+        }
+        let unreadable = |error: serde_json::Error| DocumentError::Unreadable(error.to_string());
+        let head: Head = serde_json::from_slice(json).map_err(unreadable)?;
+        if head.format != DOCUMENT_FORMAT {
+            return Err(DocumentError::UnknownFormat(head.format));
+        }
+        let document: Self = serde_json::from_slice(json).map_err(unreadable)?;
+        document.validate()?;
+        Ok(document)
+    }
+
+    /// The JSON form, indented for people.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut json = serde_json::to_string_pretty(self).unwrap_or_default();
+        json.push('\n');
+        json
+    }
+
+    fn push_member(&mut self, landscape: &mut Landscape, name: &str, incarnation: &str) {
+        let mut member =
+            Member { name: name.to_owned(), incarnation: incarnation.to_owned(), salts: vec![] };
+        if self.placement == Placement::Balanced {
+            member.salts = landscape.add_balanced(name, self.virtual_nodes);
+        }
+        self.members.push(member);
+    }
+
+    fn check_changeable(&self) -> Result<(), DocumentError> {
+        self.validate()?;
+        match self.phase {
+            Phase::Bootstrapping => Err(DocumentError::Bootstrapping),
+            Phase::Bootstrapped => Ok(()),
+        }
+    }
+
+    fn check_virtual_nodes(&self) -> Result<(), DocumentError> {
+        if (1..=MAX_VIRTUAL_NODES).contains(&self.virtual_nodes) {
+            Ok(())
+        } else {
+            Err(DocumentError::VirtualNodes(self.virtual_nodes))
+        }
+    }
+
+    fn check_member(&self, member: &Member) -> Result<(), DocumentError> {
+        if !is_name(&member.name) {
+            return Err(DocumentError::InvalidName(member.name.clone()));
+        }
+        check_identity("incarnation", &member.incarnation)?;
+        let expected = match self.placement {
+            Placement::Classic => 0,
+            Placement::Balanced => usize::from(self.virtual_nodes),
+        };
+        if member.salts.len() != expected || member.salts.iter().any(|salt| *salt >= CANDIDATES) {
+            return Err(DocumentError::Salts {
+                name: member.name.clone(),
+                expected,
+                found: member.salts.len(),
+            });
+        }
+        Ok(())
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=MAX_NAME_BYTES).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        && name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
+}
+
+fn check_identity(what: &'static str, value: &str) -> Result<(), DocumentError> {
+    if value.len() == 32 && value.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    {
+        Ok(())
+    } else {
+        Err(DocumentError::NotAnIdentity { what, value: value.chars().take(64).collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests;
