@@ -392,3 +392,6 @@ impl ArcSet {
         self.iter().map(|arc| arc.share()).sum()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -180,3 +180,6 @@ fn best_of(points: &[Point], cost: impl Fn(Point) -> f64) -> (u8, Point) {
     }
     best.1
 }
+
+#[cfg(test)]
+mod tests;
