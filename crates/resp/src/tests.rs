@@ -1,0 +1,5 @@
+//! Tests of the whole crate.
+
+mod command;
+mod reply;
+mod value;
