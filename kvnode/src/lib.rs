@@ -2,3 +2,4 @@
 //! arcs, and the handoffs that move them.
 
 pub mod executor;
+pub mod store;

@@ -1,0 +1,200 @@
+//! Shell. The seam between the store and the engine under it; the only file that names fjall.
+//!
+//! Known limits of fjall 3.1:
+//! - A damaged batch in the middle of the journal is not told from a torn tail (its issue 311):
+//!   depending on where the damage lies, what follows is dropped or opening fails. Decisions about
+//!   ownership therefore live in a file of their own, stamped with the store's sequence.
+//! - A key that stands twice in one batch gets one sequence number for both; so batches come here
+//!   without repeated keys.
+//! - The journal is locked while it is synced: who commits then waits for the disk.
+//! - The sizes of memtables are stored when a keyspace is made, and kept from then on.
+
+use std::io;
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use fjall::{
+    Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable as _,
+};
+
+use super::error::{OpenError, StoreError};
+
+/// A sorted table of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Table {
+    /// Record keys to records.
+    Records,
+    /// Expiry and record key to nothing, in the order in which records expire.
+    Expiry,
+    /// A few values about the store itself.
+    Meta,
+}
+
+/// One change of a batch; no key stands twice in a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Set a key.
+    Put(Table, Bytes, Bytes),
+    /// Remove a key, which need not be there.
+    Remove(Table, Bytes),
+}
+
+/// Entries of a table in key order, as of the moment at which the scan was begun.
+pub type Scan = Box<dyn Iterator<Item = Result<(Bytes, Bytes), StoreError>> + Send>;
+
+/// A sorted store with atomic batches, a journal, and fsync.
+pub trait Engine: Send + Sync {
+    /// One value.
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StoreError>;
+
+    /// A range of a table.
+    fn scan(&self, table: Table, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Scan;
+
+    /// Applies all changes or none, in the order of calls; they survive the end of the process.
+    /// With `sync` they are on disk before they are visible.
+    fn commit(&self, changes: Vec<Change>, sync: bool) -> Result<(), StoreError>;
+
+    /// Everything committed before is on disk after.
+    fn sync(&self) -> Result<(), StoreError>;
+
+    /// Whether a commit without `sync` would wait for nothing but a write to the page cache.
+    fn is_calm(&self) -> bool;
+
+    /// What it takes on disk.
+    fn disk_bytes(&self) -> Result<u64, StoreError>;
+
+    /// What the volume has left for unprivileged users.
+    fn free_bytes(&self) -> Result<u64, StoreError>;
+}
+
+/// Sizes of an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EngineSizes {
+    /// Upper bound of the cache of blocks, filled as they are read.
+    pub cache_bytes: u64,
+    /// When the newest records are written out as a table; a few such buffers may exist at a time.
+    pub memtable_bytes: u64,
+    /// When old journals force tables to be written out. At least [`MIN_JOURNAL_BYTES`].
+    pub journal_bytes: u64,
+}
+
+/// The smallest bound on journals that fjall takes.
+pub const MIN_JOURNAL_BYTES: u64 = 64 << 20;
+
+/// From this many tables without order on, fjall begins to slow writers down.
+const CALM_L0_TABLES: usize = 16;
+
+/// fjall, in one directory.
+pub struct FjallEngine {
+    path: PathBuf,
+    db: Database,
+    records: Keyspace,
+    expiry: Keyspace,
+    meta: Keyspace,
+}
+
+impl FjallEngine {
+    /// Opens or creates the engine's files in a directory of their own.
+    pub fn open(path: &Path, sizes: EngineSizes) -> Result<Self, OpenError> {
+        let open = || -> fjall::Result<Self> {
+            let db = Database::builder(path)
+                .cache_size(sizes.cache_bytes)
+                .max_journaling_size(sizes.journal_bytes.max(MIN_JOURNAL_BYTES))
+                .worker_threads(2)
+                .open()?;
+            let keyspace = |name: &str, memtable_bytes: u64| {
+                db.keyspace(name, || {
+                    KeyspaceCreateOptions::default().max_memtable_size(memtable_bytes)
+                })
+            };
+            let records = keyspace("records", sizes.memtable_bytes)?;
+            let expiry = keyspace("expiry", sizes.memtable_bytes / 4)?;
+            let meta = keyspace("meta", 1 << 20)?;
+            Ok(Self { path: path.to_owned(), db, records, expiry, meta })
+        };
+        open().map_err(|error| open_error(path, error))
+    }
+
+    const fn keyspace(&self, table: Table) -> &Keyspace {
+        match table {
+            Table::Records => &self.records,
+            Table::Expiry => &self.expiry,
+            Table::Meta => &self.meta,
+        }
+    }
+}
+
+impl Engine for FjallEngine {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        let value = self.keyspace(table).get(key).map_err(store_error)?;
+        Ok(value.map(|value| Bytes::copy_from_slice(&value)))
+    }
+
+    fn scan(&self, table: Table, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Scan {
+        let entries = self.db.snapshot().range::<&[u8], _>(self.keyspace(table), (from, to));
+        Box::new(entries.map(|guard| {
+            let (key, value) = guard.into_inner().map_err(store_error)?;
+            Ok((Bytes::copy_from_slice(&key), Bytes::copy_from_slice(&value)))
+        }))
+    }
+
+    fn commit(&self, changes: Vec<Change>, sync: bool) -> Result<(), StoreError> {
+        let mode = if sync { PersistMode::SyncData } else { PersistMode::Buffer };
+        let mut batch =
+            OwnedWriteBatch::with_capacity(self.db.clone(), changes.len()).durability(Some(mode));
+        for change in changes {
+            match change {
+                Change::Put(table, key, value) => {
+                    batch.insert(self.keyspace(table), &*key, &*value);
+                }
+                Change::Remove(table, key) => batch.remove(self.keyspace(table), &*key),
+            }
+        }
+        batch.commit().map_err(store_error)
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        self.db.persist(PersistMode::SyncData).map_err(store_error)
+    }
+
+    fn is_calm(&self) -> bool {
+        let calm = |keyspace: &Keyspace| {
+            keyspace.sealed_memtable_count() == 0 && keyspace.l0_table_count() < CALM_L0_TABLES
+        };
+        calm(&self.records) && calm(&self.expiry)
+    }
+
+    fn disk_bytes(&self) -> Result<u64, StoreError> {
+        self.db.disk_space().map_err(store_error)
+    }
+
+    fn free_bytes(&self) -> Result<u64, StoreError> {
+        let volume = rustix::fs::statvfs(&self.path).map_err(io::Error::from)?;
+        Ok(volume.f_bavail.saturating_mul(volume.f_frsize))
+    }
+}
+
+fn store_error(error: fjall::Error) -> StoreError {
+    match error {
+        fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => {
+            StoreError::Io(error)
+        }
+        fjall::Error::Poisoned | fjall::Error::KeyspaceDeleted | fjall::Error::Locked => {
+            StoreError::Stopped(error.to_string())
+        }
+        _ => StoreError::Corrupt(error.to_string()),
+    }
+}
+
+fn open_error(path: &Path, error: fjall::Error) -> OpenError {
+    match error {
+        fjall::Error::Locked => OpenError::Locked { path: path.to_owned() },
+        error => match store_error(error) {
+            StoreError::Io(source) => OpenError::from_io(path, source),
+            StoreError::Corrupt(detail) | StoreError::Stopped(detail) => {
+                OpenError::Corrupt { path: path.to_owned(), detail }
+            }
+        },
+    }
+}

@@ -1,0 +1,350 @@
+//! Shell. How batches reach the engine: in order, without the data thread waiting for a disk.
+//!
+//! One committer thread does every fsync, and the commits that could wait for one. `Always`: all
+//! queued batches become one commit with one fsync. `EverySec`: the data thread commits by itself
+//! where nothing can make it wait, else it leaves the batch to the committer, which also syncs each
+//! second and on request. Lock order: `commits`, then `queue`.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
+
+use shell::clock::{Clock as _, SystemClock};
+use tokio::sync::watch;
+
+use super::engine::{Change, Engine, Table};
+use super::error::StoreError;
+use super::sweep::index_entry;
+use super::{BatchNo, Durability, OnFailure, Op};
+
+/// How long a commit may stay unsynced.
+const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+/// How much one merged commit holds, at least one batch.
+const MAX_MERGED_BYTES: usize = 8 << 20;
+
+/// A batch that takes no more writes; no key stands twice in it.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    pub(crate) no: BatchNo,
+    pub(crate) ops: Arc<Vec<Op>>,
+    pub(crate) n_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    batches: VecDeque<Sealed>,
+    /// When the oldest unsynced commit must be on disk.
+    sync_at: Option<Duration>,
+    /// Syncs asked for and syncs done, counted.
+    n_wanted: u64,
+    n_done: u64,
+    stops: bool,
+    failed: Option<String>,
+}
+
+/// What store, writer and committer thread share.
+pub(crate) struct Pipeline {
+    pub(crate) engine: Arc<dyn Engine>,
+    durability: Durability,
+    on_failure: OnFailure,
+    clock: SystemClock,
+    /// Held by whoever commits or syncs.
+    commits: Mutex<()>,
+    queue: Mutex<Queue>,
+    work: Condvar,
+    done: Condvar,
+    released: AtomicU64,
+    durable: AtomicU64,
+    released_watch: watch::Sender<BatchNo>,
+    durable_watch: watch::Sender<BatchNo>,
+}
+
+impl Pipeline {
+    pub(crate) fn new(
+        engine: Arc<dyn Engine>,
+        durability: Durability,
+        on_failure: OnFailure,
+    ) -> Self {
+        Self {
+            engine,
+            durability,
+            on_failure,
+            clock: SystemClock::new(),
+            commits: Mutex::default(),
+            queue: Mutex::default(),
+            work: Condvar::new(),
+            done: Condvar::new(),
+            released: AtomicU64::new(0),
+            durable: AtomicU64::new(0),
+            released_watch: watch::Sender::new(0),
+            durable_watch: watch::Sender::new(0),
+        }
+    }
+
+    pub(crate) fn released(&self) -> BatchNo {
+        self.released.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn durable(&self) -> BatchNo {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn released_watch(&self) -> watch::Receiver<BatchNo> {
+        self.released_watch.subscribe()
+    }
+
+    pub(crate) fn durable_watch(&self) -> watch::Receiver<BatchNo> {
+        self.durable_watch.subscribe()
+    }
+
+    /// Takes a sealed batch of the writer; it is committed now or soon.
+    pub(crate) fn submit(&self, batch: Sealed) {
+        if self.durability == Durability::EverySec {
+            match self.commit_inline(&batch) {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(error) => return self.fail(&error),
+            }
+        }
+        lock(&self.queue).batches.push_back(batch);
+        self.work.notify_one();
+    }
+
+    /// Commits at once where no other thread and no background work can make it wait.
+    fn commit_inline(&self, batch: &Sealed) -> Result<bool, StoreError> {
+        let _commits = match self.commits.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(false),
+        };
+        if !lock(&self.queue).batches.is_empty() || !self.engine.is_calm() {
+            return Ok(false);
+        }
+        self.engine.commit(changes(&[batch]), false)?;
+        self.mark_unsynced();
+        self.release(batch.no);
+        Ok(true)
+    }
+
+    /// Commits changes that do not come from the writer. They are visible at once, and on disk
+    /// after the next sync.
+    pub(crate) fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        self.commit_with(|_| Ok((changes, ()))).map(|((), _)| ())
+    }
+
+    /// Commits what `decide` finds to change while nobody else commits; and how many changes.
+    pub(crate) fn commit_with<T>(
+        &self,
+        decide: impl FnOnce(&dyn Engine) -> Result<(Vec<Change>, T), StoreError>,
+    ) -> Result<(T, usize), StoreError> {
+        let _commits = lock(&self.commits);
+        let (changes, result) = decide(&*self.engine)?;
+        let n_changes = changes.len();
+        if n_changes > 0 {
+            self.engine.commit(changes, false)?;
+            self.mark_unsynced();
+        }
+        Ok((result, n_changes))
+    }
+
+    /// Returns when everything sealed or committed before is on disk.
+    pub(crate) fn sync(&self) -> Result<(), StoreError> {
+        let mut queue = lock(&self.queue);
+        if queue.is_clean() && queue.failed.is_none() {
+            return Ok(());
+        }
+        queue.n_wanted += 1;
+        let ticket = queue.n_wanted;
+        self.work.notify_one();
+        loop {
+            if let Some(message) = &queue.failed {
+                return Err(StoreError::Stopped(message.clone()));
+            }
+            if queue.n_done >= ticket {
+                return Ok(());
+            }
+            queue = self.done.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Asks for a sync and does not wait for it.
+    pub(crate) fn request_sync(&self) {
+        let mut queue = lock(&self.queue);
+        if !queue.is_clean() {
+            queue.n_wanted += 1;
+            self.work.notify_one();
+        }
+    }
+
+    /// Lets the committer thread end when everything is on disk.
+    pub(crate) fn stop(&self) {
+        lock(&self.queue).stops = true;
+        self.work.notify_one();
+    }
+
+    /// The committer thread.
+    pub(crate) fn run(&self) {
+        while self.wait_for_work() {
+            if let Err(error) = self.step() {
+                return self.fail(&error);
+            }
+        }
+    }
+
+    /// Whether there is something to do; `false` when it is time to end.
+    fn wait_for_work(&self) -> bool {
+        let mut queue = lock(&self.queue);
+        loop {
+            if queue.failed.is_some() {
+                return false;
+            }
+            if !queue.batches.is_empty() || queue.n_wanted > queue.n_done {
+                return true;
+            }
+            if queue.stops {
+                return queue.sync_at.is_some();
+            }
+            queue = match queue.sync_at {
+                None => self.work.wait(queue).unwrap_or_else(PoisonError::into_inner),
+                Some(sync_at) => {
+                    let rest = sync_at.saturating_sub(self.clock.monotonic());
+                    if rest.is_zero() {
+                        return true;
+                    }
+                    let waited = self.work.wait_timeout(queue, rest);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
+    /// One commit of what is queued, with an fsync where one is due.
+    fn step(&self) -> Result<(), StoreError> {
+        let _commits = lock(&self.commits);
+        let mut queue = lock(&self.queue);
+        let batches = queue.take_batches();
+        let is_drained = queue.batches.is_empty();
+        let n_wanted = queue.n_wanted;
+        let is_due = queue.stops
+            || n_wanted > queue.n_done
+            || queue.sync_at.is_some_and(|at| at <= self.clock.monotonic());
+        let sync = match self.durability {
+            Durability::Always if !batches.is_empty() => true,
+            Durability::Always | Durability::EverySec => is_drained && is_due,
+        };
+        if !batches.is_empty() {
+            queue.mark_unsynced(&self.clock);
+        }
+        drop(queue);
+
+        if !batches.is_empty() {
+            let batches: Vec<&Sealed> = batches.iter().collect();
+            self.engine.commit(changes(&batches), sync)?;
+        } else if sync {
+            self.engine.sync()?;
+        }
+        let last = batches.last().map_or(self.released(), |batch| batch.no);
+        if sync {
+            let mut queue = lock(&self.queue);
+            queue.sync_at = None;
+            if is_drained {
+                queue.n_done = n_wanted;
+            }
+            drop(queue);
+            self.durable.store(last, Ordering::Release);
+            self.durable_watch.send_replace(last);
+            self.done.notify_all();
+        }
+        self.release(last);
+        Ok(())
+    }
+
+    fn release(&self, no: BatchNo) {
+        if self.released.swap(no, Ordering::AcqRel) != no {
+            self.released_watch.send_replace(no);
+        }
+    }
+
+    fn mark_unsynced(&self) {
+        if lock(&self.queue).mark_unsynced(&self.clock) {
+            self.work.notify_one();
+        }
+    }
+
+    /// Nothing is committed from now on; by default the process ends here.
+    pub(crate) fn fail(&self, error: &StoreError) {
+        lock(&self.queue).failed = Some(error.to_string());
+        self.done.notify_all();
+        self.work.notify_one();
+        (self.on_failure)(error);
+    }
+}
+
+impl Queue {
+    fn is_clean(&self) -> bool {
+        self.batches.is_empty() && self.sync_at.is_none()
+    }
+
+    /// Whether everything was synced until now.
+    fn mark_unsynced(&mut self, clock: &SystemClock) -> bool {
+        let is_first = self.sync_at.is_none();
+        if is_first {
+            self.sync_at = Some(clock.monotonic() + SYNC_INTERVAL);
+        }
+        is_first
+    }
+
+    fn take_batches(&mut self) -> Vec<Sealed> {
+        let (mut taken, mut n_bytes) = (Vec::new(), 0);
+        while let Some(batch) = self.batches.front() {
+            n_bytes += batch.n_bytes;
+            if n_bytes > MAX_MERGED_BYTES && !taken.is_empty() {
+                break;
+            }
+            taken.extend(self.batches.pop_front());
+        }
+        taken
+    }
+}
+
+/// The changes of some batches in order. Of a key that stands in them more than once the last
+/// write remains: the engine has one sequence number for all of them.
+fn changes(batches: &[&Sealed]) -> Vec<Change> {
+    if let [only] = batches {
+        return only.ops.iter().flat_map(changes_of).collect();
+    }
+    let n_ops = batches.iter().map(|batch| batch.ops.len()).sum();
+    changes_of_last(batches.iter().rev().flat_map(|batch| batch.ops.iter().rev()), n_ops)
+}
+
+/// As [`changes`], of operations from the last to the first.
+pub(crate) fn changes_of_last<'a>(
+    backwards: impl Iterator<Item = &'a Op>,
+    n_ops: usize,
+) -> Vec<Change> {
+    let mut seen = HashSet::with_capacity(n_ops);
+    let mut changes = Vec::with_capacity(n_ops);
+    for op in backwards {
+        if seen.insert(op.key()) {
+            changes.extend(changes_of(op));
+        }
+    }
+    changes
+}
+
+fn changes_of(op: &Op) -> impl Iterator<Item = Change> {
+    let (change, index) = match op {
+        Op::Put(key, record, expiry_ms) => (
+            Change::Put(Table::Records, key.as_bytes().clone(), record.clone()),
+            expiry_ms.map(|expiry_ms| index_entry(expiry_ms, key)),
+        ),
+        Op::Remove(key) => (Change::Remove(Table::Records, key.as_bytes().clone()), None),
+    };
+    let index = index.map(|(key, rest)| Change::Put(Table::Expiry, key, rest));
+    std::iter::once(change).chain(index)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
