@@ -27,6 +27,8 @@ pub enum Decoded {
 pub struct CommandDecoder {
     limits: Limits,
     state: State,
+    /// The frame at hand in [`State::Frame`]; here and not in the state, to be built in place.
+    frame: Frame,
 }
 
 #[derive(Debug)]
@@ -36,7 +38,7 @@ enum State {
     /// In a line of which `scanned` bytes hold no line end.
     Inline { scanned: usize },
     /// In an array of bulk strings.
-    Frame(Frame),
+    Frame,
     /// Dropping the rest of a frame over a limit.
     Skip(Skip),
     /// Nothing after an error can be trusted.
@@ -44,7 +46,7 @@ enum State {
 }
 
 /// A frame in the buffer, understood up to the header of its next argument.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Frame {
     args_left: usize,
     position: usize,
@@ -70,7 +72,7 @@ impl CommandDecoder {
     /// A decoder at the start of a connection.
     pub fn new(mut limits: Limits) -> Self {
         limits.max_command_bytes = limits.max_command_bytes.min(u32::MAX as usize);
-        Self { limits, state: State::Start }
+        Self { limits, state: State::Start, frame: Frame::default() }
     }
 
     /// Takes the next command out of `buffer`; `None` when more bytes are needed.
@@ -88,7 +90,8 @@ impl CommandDecoder {
     /// How many bytes beyond the `buffered` ones the argument at hand needs, 0 if unknown. A hint
     /// for the size of the next read; not to be reserved whole, for the peer chose it.
     pub fn missing(&self, buffer: &BytesMut) -> usize {
-        let State::Frame(frame) = &self.state else { return 0 };
+        let State::Frame = self.state else { return 0 };
+        let frame = &self.frame;
         match read_header(buffer.get(frame.position..).unwrap_or_default()) {
             Ok(Header::Bulk { size, bytes }) => {
                 (frame.position + size + bytes + 2).saturating_sub(buffer.len())
@@ -109,20 +112,17 @@ impl CommandDecoder {
                     }
                     Some(_) => self.state = State::Inline { scanned: 0 },
                 },
-                State::Frame(frame) => match frame.advance(buffer, &self.limits)? {
+                State::Frame => match self.frame.advance(buffer, &self.limits)? {
                     Progress::Partial => return Ok(None),
                     Progress::Done => {
-                        let command = frame.take(buffer);
                         self.state = State::Start;
-                        return Ok(Some(Decoded::Command(command)));
+                        return Ok(Some(Decoded::Command(self.frame.take(buffer))));
                     }
                     Progress::Refused(refusal) => {
-                        buffer.advance(frame.position);
-                        self.state = State::Skip(Skip {
-                            refusal,
-                            args_left: frame.args_left,
-                            bulk_left: None,
-                        });
+                        let args_left = self.frame.args_left;
+                        buffer.advance(self.frame.position);
+                        self.frame = Frame::default();
+                        self.state = State::Skip(Skip { refusal, args_left, bulk_left: None });
                     }
                 },
                 State::Skip(skip) => {
@@ -169,7 +169,9 @@ impl CommandDecoder {
                 Refusal::TooManyArguments { count: args_left, limit: self.limits.max_args };
             State::Skip(Skip { refusal, args_left, bulk_left: None })
         } else {
-            State::Frame(Frame { args_left, position: header_size, spans: Spans::default() })
+            self.frame.args_left = args_left;
+            self.frame.position = header_size;
+            State::Frame
         };
         Ok(true)
     }

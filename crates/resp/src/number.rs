@@ -2,6 +2,8 @@
 
 /// 19 decimal digits cannot overflow a u64.
 const MAX_DIGITS: usize = 19;
+/// 9 cannot overflow a u32, and are enough for nearly every length.
+const SHORT_DIGITS: usize = 9;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NumberLine {
@@ -16,20 +18,24 @@ pub(crate) enum NumberLine {
 /// Reads the number at the start of `bytes`, up to and including its CRLF.
 #[inline]
 pub(crate) fn read_line(bytes: &[u8]) -> NumberLine {
-    // Most lengths have one digit or two.
-    match bytes {
-        [units @ b'0'..=b'9', b'\r', b'\n', ..] => {
-            return NumberLine::Number { value: i64::from(units - b'0'), size: 3 };
+    let mut value = 0_u32;
+    for (count, byte) in bytes.iter().take(SHORT_DIGITS + 1).enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 && count < SHORT_DIGITS {
+            value = value * 10 + u32::from(digit);
+            continue;
         }
-        [tens @ b'1'..=b'9', units @ b'0'..=b'9', b'\r', b'\n', ..] => {
-            let value = i64::from(tens - b'0') * 10 + i64::from(units - b'0');
-            return NumberLine::Number { value, size: 4 };
+        let canonical = count == 1 || (count > 1 && bytes.first() != Some(&b'0'));
+        if canonical && *byte == b'\r' && bytes.get(count + 1) == Some(&b'\n') {
+            return NumberLine::Number { value: i64::from(value), size: count + 2 };
         }
-        _ => {}
+        break;
     }
     read_long_line(bytes)
 }
 
+/// Whatever is not short, positive and whole.
+#[cold]
 fn read_long_line(bytes: &[u8]) -> NumberLine {
     let (negative, digits) = match bytes {
         [b'-', rest @ ..] => (true, rest),

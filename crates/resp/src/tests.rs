@@ -1,5 +1,6 @@
 //! Tests of the whole crate.
 
 mod command;
+mod number;
 mod reply;
 mod value;
