@@ -37,6 +37,9 @@ pub struct RingDocument {
     pub virtual_nodes: u16,
     /// The members in the order in which they joined; the last is the newest.
     pub members: Vec<Member>,
+    /// Former members that are not known to have retired: they may still own something.
+    #[serde(default)]
+    pub leaving: Vec<Member>,
     /// Incarnations that will never serve again; kept for ever.
     #[serde(default)]
     pub dead: Vec<DeadServer>,
@@ -75,6 +78,14 @@ pub struct Member {
     pub salts: Vec<u8>,
 }
 
+impl Member {
+    /// Whether this is that server on that volume.
+    #[must_use]
+    pub fn is(&self, name: &str, incarnation: &str) -> bool {
+        self.name == name && self.incarnation == incarnation
+    }
+}
+
 /// Salts as a string of digits.
 mod salts {
     use serde::{Deserialize, Deserializer, Serializer};
@@ -99,6 +110,9 @@ pub struct DeadServer {
     pub name: String,
     /// Its volume's incarnation, 32 hexadecimal digits.
     pub incarnation: String,
+    /// Whether all that it owned has been granted anew. From then on this acceptance is used up.
+    #[serde(default)]
+    pub settled: bool,
 }
 
 /// A document that describes no ring, or a change that it does not allow.
@@ -120,6 +134,8 @@ pub enum DocumentError {
     VirtualNodes(u16),
     #[error("a ring has 1 to {MAX_MEMBERS} servers, not {0}")]
     MemberCount(usize),
+    #[error("at most {MAX_MEMBERS} servers leave at a time, not {0}")]
+    LeaverCount(usize),
     #[error("a ring document lists at most {MAX_DEAD} dead servers, not {0}")]
     DeadCount(usize),
     #[error(
@@ -162,6 +178,7 @@ impl RingDocument {
             placement,
             virtual_nodes,
             members: Vec::new(),
+            leaving: Vec::new(),
             dead: Vec::new(),
         };
         document.check_virtual_nodes()?;
@@ -182,7 +199,8 @@ impl RingDocument {
         Self { phase: Phase::Bootstrapped, epoch: self.epoch + 1, ..self.clone() }
     }
 
-    /// The next document, with one more server, the newest.
+    /// The next document, with one more server, the newest. A server that is still leaving comes
+    /// back with the tokens that it had, unless that would make the ring uneven.
     pub fn with_member_added(&self, name: &str, incarnation: &str) -> Result<Self, DocumentError> {
         self.check_changeable()?;
         if self.member(name).is_some() {
@@ -193,21 +211,42 @@ impl RingDocument {
             landscape.add(self.tokens(member));
         }
         let mut next = Self { epoch: self.epoch + 1, ..self.clone() };
-        next.push_member(&mut landscape, name, incarnation);
+        let left = self.leaving.iter().find(|left| left.is(name, incarnation));
+        next.leaving.retain(|left| !left.is(name, incarnation));
+        match left {
+            Some(left) if landscape.stays_even_with(self.tokens(left)) => {
+                next.members.push(left.clone());
+            }
+            _ => next.push_member(&mut landscape, name, incarnation),
+        }
         next.validate()?;
         Ok(next)
     }
 
-    /// The next document, without this server.
+    /// The next document, without this server, which is leaving from then on.
     pub fn with_member_removed(&self, name: &str) -> Result<Self, DocumentError> {
         self.check_changeable()?;
         let mut next = Self { epoch: self.epoch + 1, ..self.clone() };
-        next.members.retain(|member| member.name != name);
-        if next.members.len() == self.members.len() {
-            return Err(DocumentError::NotAMember(name.to_owned()));
-        }
+        let left = next.members.extract_if(.., |member| member.name == name).next();
+        let left = left.ok_or_else(|| DocumentError::NotAMember(name.to_owned()))?;
+        next.leaving.push(left);
         if next.members.is_empty() {
             return Err(DocumentError::LastMember);
+        }
+        Ok(next)
+    }
+
+    /// The next document: this former member has retired.
+    pub fn with_leaver_retired(
+        &self,
+        name: &str,
+        incarnation: &str,
+    ) -> Result<Self, DocumentError> {
+        self.check_changeable()?;
+        let mut next = Self { epoch: self.epoch + 1, ..self.clone() };
+        next.leaving.retain(|left| !left.is(name, incarnation));
+        if next.leaving.len() == self.leaving.len() {
+            return Err(DocumentError::NotAMember(name.to_owned()));
         }
         Ok(next)
     }
@@ -222,23 +261,34 @@ impl RingDocument {
     ) -> Result<Self, DocumentError> {
         self.check_changeable()?;
         let mut next = Self { epoch: self.epoch + 1, ..self.clone() };
-        let lost = DeadServer { name: name.to_owned(), incarnation: incarnation.to_owned() };
-        if !next.dead.contains(&lost) {
-            next.dead.push(lost);
+        if !next.is_dead(name, incarnation) {
+            next.dead.push(DeadServer {
+                name: name.to_owned(),
+                incarnation: incarnation.to_owned(),
+                settled: false,
+            });
         }
-        let dead = |member: &Member| member.name == name && member.incarnation == incarnation;
+        next.leaving.retain(|left| !left.is(name, incarnation));
         match replacement {
             Some(new) => {
-                for member in next.members.iter_mut().filter(|member| dead(member)) {
+                for member in next.members.iter_mut().filter(|one| one.is(name, incarnation)) {
                     member.incarnation = new.to_owned();
                 }
             }
-            None => next.members.retain(|member| !dead(member)),
+            None => next.members.retain(|member| !member.is(name, incarnation)),
         }
         if next.members.is_empty() {
             return Err(DocumentError::LastMember);
         }
         next.validate()?;
+        Ok(next)
+    }
+
+    /// The next document: all that the dead owned has been granted anew.
+    pub fn with_dead_settled(&self) -> Result<Self, DocumentError> {
+        self.check_changeable()?;
+        let mut next = Self { epoch: self.epoch + 1, ..self.clone() };
+        next.dead.iter_mut().for_each(|dead| dead.settled = true);
         Ok(next)
     }
 
@@ -281,10 +331,17 @@ impl RingDocument {
         }
         let dead: BTreeSet<(&str, &str)> =
             self.dead.iter().map(|dead| (&*dead.name, &*dead.incarnation)).collect();
-        let mut names = BTreeSet::new();
-        for member in &self.members {
+        if self.leaving.len() > MAX_MEMBERS {
+            return Err(DocumentError::LeaverCount(self.leaving.len()));
+        }
+        let (mut names, mut volumes) = (BTreeSet::new(), BTreeSet::new());
+        let twice = self.members.iter().find(|member| !names.insert(&member.name));
+        if let Some(member) = twice {
+            return Err(DocumentError::AlreadyMember(member.name.clone()));
+        }
+        for member in self.members.iter().chain(&self.leaving) {
             self.check_member(member)?;
-            if !names.insert(&member.name) {
+            if !volumes.insert((&member.name, &member.incarnation)) {
                 return Err(DocumentError::AlreadyMember(member.name.clone()));
             }
             if dead.contains(&(&*member.name, &*member.incarnation)) {

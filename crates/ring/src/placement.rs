@@ -18,6 +18,8 @@ use crate::{Placement, Point};
 pub const CANDIDATES: u8 = 8;
 /// How often all tokens of a newcomer are chosen again at most.
 const REFINEMENTS: usize = 8;
+/// Up to which largest share over the mean a server gets the tokens back that it had.
+const EVEN_ENOUGH: f64 = 1.03;
 
 /// Token `index` of the member.
 #[must_use]
@@ -35,7 +37,7 @@ fn share_between(previous: Point, token: Point) -> f64 {
 }
 
 /// The tokens of the members so far, for choosing those of the next one.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Landscape {
     /// Token to member, which is a number by the order of joining.
     tokens: BTreeMap<Point, usize>,
@@ -67,6 +69,14 @@ impl Landscape {
             }
         }
         chosen.into_iter().map(|(salt, _)| salt).collect()
+    }
+
+    /// Whether the ring is about even after adding a member with these tokens.
+    pub(crate) fn stays_even_with(&self, tokens: impl IntoIterator<Item = Point>) -> bool {
+        let mut next = self.clone();
+        next.add(tokens);
+        let most = next.shares.iter().copied().fold(0.0, f64::max);
+        most * next.shares.len() as f64 <= EVEN_ENOUGH
     }
 
     fn begin(&mut self) -> usize {

@@ -64,7 +64,7 @@ fn a_document_that_is_no_ring_is_refused() {
     check_invalid(|document| document.members[0].salts.clear(), "0 salts where 10");
     check_invalid(|document| document.members[0].salts[0] = CANDIDATES, "salts");
     check_invalid(|document| document.placement = Placement::Classic, "salts");
-    let dead = DeadServer { name: "kv-1".into(), incarnation: incarnation(1) };
+    let dead = DeadServer { name: "kv-1".into(), incarnation: incarnation(1), settled: false };
     check_invalid(|document| document.dead.push(dead), "declared lost");
 }
 
@@ -135,4 +135,35 @@ proptest! {
     fn reading_never_panics(json in "\\PC{0,200}") {
         let _ = RingDocument::from_json(json.as_bytes());
     }
+}
+
+#[test]
+fn a_server_that_is_still_leaving_comes_back_with_its_tokens() {
+    let members: Vec<String> = (0..5).map(|number| format!("kv-{number}")).collect();
+    let members = members.iter().map(|name| (&**name, CLUSTER));
+    let before =
+        RingDocument::bootstrap(CLUSTER, Placement::Balanced, 100, members).unwrap().bootstrapped();
+    let left = before.with_member_removed("kv-1").unwrap();
+    assert_eq!(left.leaving, [before.members[1].clone()]);
+
+    let back = left.with_member_added("kv-1", CLUSTER).unwrap();
+    assert_eq!(back.members.last(), Some(&before.members[1]));
+    assert!(back.leaving.is_empty());
+
+    let anew = left.with_member_added("kv-1", OTHER).unwrap();
+    assert_ne!(anew.members[4].salts, before.members[1].salts);
+    assert_eq!(anew.leaving, left.leaving);
+
+    let retired = left.with_leaver_retired("kv-1", CLUSTER).unwrap();
+    assert!(retired.leaving.is_empty());
+    assert!(retired.with_leaver_retired("kv-1", CLUSTER).is_err());
+    assert!(left.with_dead("kv-1", CLUSTER, None).unwrap().leaving.is_empty());
+}
+
+#[test]
+fn an_acceptance_is_used_once() {
+    let dead = sample(3).bootstrapped().with_dead("kv-1", &incarnation(1), None).unwrap();
+    assert!(!dead.dead[0].settled);
+    let settled = dead.with_dead_settled().unwrap();
+    assert!(settled.dead[0].settled && settled.is_dead("kv-1", &incarnation(1)));
 }
