@@ -40,6 +40,10 @@ pub struct NodeState {
     pub handoffs: Vec<HandoffStatus>,
     /// Free bytes on the volume, without the reserve.
     pub disk_free_bytes: u64,
+    /// The peer addresses that it was last told, by server name.
+    pub peers: BTreeMap<String, String>,
+    /// The bound on its streams that it was last told.
+    pub max_bytes_per_second: Option<u64>,
 }
 
 /// Where an arc went.
@@ -179,7 +183,9 @@ pub struct GiveRequest {
     pub epoch: Epoch,
 }
 
-/// `POST /cancel`: the source drops the handoff where it still may, or asks the target to decide.
+/// `POST /cancel`, to the source: drop the handoff where it still may be dropped, else ask the
+/// target to decide; a source whose target is declared dead keeps the arcs. To the target, where
+/// the source is not known to have begun: refuse it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CancelRequest {
     /// The coordinator's term.

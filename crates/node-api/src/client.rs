@@ -1,0 +1,224 @@
+//! Shell. The client of a node's administration API: one typed method for each request.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::header::CONTENT_TYPE;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use ring::RingDocument;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::types::{
+    Accepted, CancelRequest, Count, CountRequest, FenceRequest, GiveRequest, GrantRequest,
+    NodeState, PeersRequest, Problem, ReceiveRequest, RetireRequest, RingRequest, TermRequest,
+};
+
+/// The most bytes of an answer.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
+/// How long an idle connection is kept.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why a request has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The node answered that it does not do this.
+    #[error(transparent)]
+    Refused(Problem),
+    /// There was no answer in time. The request may have taken effect.
+    #[error("{address} did not answer within {} ms", timeout.as_millis())]
+    Timeout {
+        /// Who was asked.
+        address: String,
+        /// For how long it was waited.
+        timeout: Duration,
+    },
+    /// The node was not reached, or the connection broke. The request may have taken effect.
+    #[error("{address} is not reachable: {cause}")]
+    Unreachable {
+        /// Who was asked.
+        address: String,
+        /// What happened.
+        cause: String,
+    },
+    /// What answered does not speak this API.
+    #[error("{address} gave an answer that is not understood: {cause}")]
+    Protocol {
+        /// Who was asked.
+        address: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+}
+
+/// A client for any number of nodes; clones share their connections.
+#[derive(Clone, Debug)]
+pub struct NodeClient {
+    http: Client<HttpConnector, Full<Bytes>>,
+    timeout: Duration,
+    count_timeout: Duration,
+}
+
+impl NodeClient {
+    /// A client that waits so long for an answer, and so long for a count, which reads the data.
+    #[must_use]
+    pub fn new(timeout: Duration, count_timeout: Duration) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(timeout));
+        let http =
+            Client::builder(TokioExecutor::new()).pool_idle_timeout(IDLE_TIMEOUT).build(connector);
+        Self { http, timeout, count_timeout }
+    }
+
+    /// `GET /state`.
+    pub async fn state(&self, address: &str) -> Result<NodeState, ClientError> {
+        self.get(address, "state").await
+    }
+
+    /// `GET /ring`: the ring document that the node has recorded.
+    pub async fn ring(&self, address: &str) -> Result<RingDocument, ClientError> {
+        self.get(address, "ring").await
+    }
+
+    /// `POST /term`.
+    pub async fn term(&self, address: &str, request: &TermRequest) -> Result<(), ClientError> {
+        self.change(address, Method::POST, "term", request).await
+    }
+
+    /// `PUT /ring`.
+    pub async fn record_ring(
+        &self,
+        address: &str,
+        request: &RingRequest,
+    ) -> Result<(), ClientError> {
+        self.change(address, Method::PUT, "ring", request).await
+    }
+
+    /// `POST /grant`.
+    pub async fn grant(&self, address: &str, request: &GrantRequest) -> Result<(), ClientError> {
+        self.change(address, Method::POST, "grant", request).await
+    }
+
+    /// `POST /fence`.
+    pub async fn fence(&self, address: &str, request: &FenceRequest) -> Result<(), ClientError> {
+        self.change(address, Method::POST, "fence", request).await
+    }
+
+    /// `POST /receive`.
+    pub async fn receive(
+        &self,
+        address: &str,
+        request: &ReceiveRequest,
+    ) -> Result<(), ClientError> {
+        self.change(address, Method::POST, "receive", request).await
+    }
+
+    /// `POST /give`.
+    pub async fn give(&self, address: &str, request: &GiveRequest) -> Result<(), ClientError> {
+        self.change(address, Method::POST, "give", request).await
+    }
+
+    /// `POST /cancel`.
+    pub async fn cancel(&self, address: &str, request: &CancelRequest) -> Result<(), ClientError> {
+        self.change(address, Method::POST, "cancel", request).await
+    }
+
+    /// `POST /retire`.
+    pub async fn retire(&self, address: &str, request: &RetireRequest) -> Result<(), ClientError> {
+        self.change(address, Method::POST, "retire", request).await
+    }
+
+    /// `PUT /peers`.
+    pub async fn peers(&self, address: &str, request: &PeersRequest) -> Result<(), ClientError> {
+        self.change(address, Method::PUT, "peers", request).await
+    }
+
+    /// `POST /count`.
+    pub async fn count(&self, address: &str, request: &CountRequest) -> Result<Count, ClientError> {
+        let body = encode(address, request)?;
+        self.send(address, Method::POST, "count", body, self.count_timeout).await
+    }
+
+    async fn get<A: DeserializeOwned>(&self, address: &str, path: &str) -> Result<A, ClientError> {
+        self.send(address, Method::GET, path, Bytes::new(), self.timeout).await
+    }
+
+    async fn change<R: Serialize>(
+        &self,
+        address: &str,
+        method: Method,
+        path: &str,
+        request: &R,
+    ) -> Result<(), ClientError> {
+        let body = encode(address, request)?;
+        let _: Accepted = self.send(address, method, path, body, self.timeout).await?;
+        Ok(())
+    }
+
+    async fn send<A: DeserializeOwned>(
+        &self,
+        address: &str,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<A, ClientError> {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("http://{address}/admin/v1/{path}"))
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(body))
+            .map_err(|error| unreachable(address, &error))?;
+        let exchange = async {
+            let answer =
+                self.http.request(request).await.map_err(|error| unreachable(address, &error))?;
+            let status = answer.status();
+            let body = Limited::new(answer.into_body(), MAX_ANSWER_BYTES)
+                .collect()
+                .await
+                .map_err(|error| unreachable(address, &*error))?
+                .to_bytes();
+            decode(address, status, &body)
+        };
+        tokio::time::timeout(timeout, exchange)
+            .await
+            .map_err(|_| ClientError::Timeout { address: address.to_owned(), timeout })?
+    }
+}
+
+fn encode<R: Serialize>(address: &str, request: &R) -> Result<Bytes, ClientError> {
+    serde_json::to_vec(request).map(Bytes::from).map_err(|error| protocol(address, &error))
+}
+
+fn decode<A: DeserializeOwned>(
+    address: &str,
+    status: StatusCode,
+    body: &[u8],
+) -> Result<A, ClientError> {
+    if status.is_success() {
+        return serde_json::from_slice(body).map_err(|error| protocol(address, &error));
+    }
+    Err(match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) => ClientError::Refused(problem),
+        Err(_) => protocol(address, &format_args!("HTTP status {status} without a problem")),
+    })
+}
+
+fn unreachable(address: &str, error: &dyn std::error::Error) -> ClientError {
+    let mut cause = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        cause = format!("{cause}: {inner}");
+        source = inner.source();
+    }
+    ClientError::Unreachable { address: address.to_owned(), cause }
+}
+
+fn protocol(address: &str, cause: &dyn std::fmt::Display) -> ClientError {
+    ClientError::Protocol { address: address.to_owned(), cause: cause.to_string() }
+}
