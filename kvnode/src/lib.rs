@@ -1,5 +1,6 @@
 //! One server of the ring: the storage of its records, the commands on them, the ownership of its
 //! arcs, and the handoffs that move them.
 
+mod command;
 pub mod executor;
 pub mod store;
