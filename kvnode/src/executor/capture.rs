@@ -7,7 +7,7 @@ use bytes::Bytes;
 use handoff::Version;
 use tokio::sync::Notify;
 
-use super::BatchNo;
+use crate::store::{BatchNo, RecordKey};
 
 /// What an entry costs beside its bytes.
 const ENTRY_OVERHEAD_BYTES: usize = 64;
@@ -19,8 +19,8 @@ pub struct Captured {
     pub batch: BatchNo,
     /// Its version.
     pub version: Version,
-    /// The record key: point and key.
-    pub key: Bytes,
+    /// Its key.
+    pub key: RecordKey,
     /// The encoded record.
     pub record: Bytes,
 }
@@ -130,5 +130,5 @@ impl CaptureQueue {
 }
 
 fn cost(entry: &Captured) -> usize {
-    entry.key.len() + entry.record.len() + ENTRY_OVERHEAD_BYTES
+    entry.key.as_bytes().len() + entry.record.len() + ENTRY_OVERHEAD_BYTES
 }

@@ -3,17 +3,13 @@
 
 use std::sync::Arc as Shared;
 
-use bytes::Bytes;
 use handoff::{Epoch, HandoffId, Server, Version};
 use node_api::{Claim, Given, NodeView};
 use ring::{Arc, ArcMap, ArcSet, Point};
 use tokio::sync::{mpsc, oneshot};
 
 use super::CaptureQueue;
-
-/// The number of a batch of writes. Batches are committed in the order of their numbers; 0 is
-/// before the first one.
-pub type BatchNo = u64;
+use crate::store::{BatchNo, RecordKey};
 
 /// Requests to the data thread; the sender side belongs to the control thread.
 pub type ControlSender = mpsc::UnboundedSender<ControlRequest>;
@@ -155,10 +151,10 @@ pub enum ControlRequest {
         /// Answered when nothing more will be pushed.
         closed: oneshot::Sender<()>,
     },
-    /// Remove these records (raw record keys: point and key) where they are expired still.
+    /// Remove these records where they are expired still, and served here.
     Expire {
         /// Which.
-        keys: Vec<Bytes>,
+        keys: Vec<RecordKey>,
         /// How many were removed.
         removed: oneshot::Sender<usize>,
     },

@@ -5,7 +5,7 @@ mod control;
 
 pub use capture::{CaptureQueue, Captured};
 pub use control::{
-    Admission, BatchNo, ControlRequest, ControlSender, OpenedCapture, SegmentState, Segments,
+    Admission, ControlRequest, ControlSender, OpenedCapture, SegmentState, Segments,
 };
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 use bytes::Bytes;
 
 use crate::executor::{CaptureQueue, Captured};
+use crate::store::RecordKey;
 
 fn entry(batch: u64, version: u64) -> Captured {
-    let key = Bytes::from(vec![0; 16]);
+    let key = RecordKey::new(b"key");
     Captured { batch, version, key, record: Bytes::from_static(b"record") }
 }
 
