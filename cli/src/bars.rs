@@ -1,0 +1,167 @@
+//! Shell. Shows a change of the ring while it runs: bars on a terminal, lines elsewhere.
+
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use shell::clock::{Clock, SystemClock};
+
+use crate::cluster_api::Status;
+use crate::progress::Tracker;
+
+/// Handoffs that get a bar of their own; the bar of the whole change counts all.
+const BARS_MAX: usize = 16;
+/// The least time between two lines about the same change.
+const LINE_EVERY: Duration = Duration::from_secs(1);
+
+/// Standard error, shared by bars, messages and logs so that none garbles another.
+#[derive(Clone, Debug)]
+pub(crate) struct Console {
+    bars: MultiProgress,
+    terminal: bool,
+}
+
+impl Console {
+    pub(crate) fn new() -> Self {
+        let terminal = io::stderr().is_terminal();
+        let target =
+            if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self { bars: MultiProgress::with_draw_target(target), terminal }
+    }
+
+    /// Writes to standard output. A reader that has seen enough, as `head`, is no failure.
+    pub(crate) fn print(text: &str) {
+        let _ = io::stdout().lock().write_all(text.as_bytes());
+    }
+
+    /// Writes one line. That nobody reads it any more is no reason to stop.
+    pub(crate) fn say(&self, line: &str) {
+        self.bars.suspend(|| {
+            let _ = writeln!(io::stderr(), "{line}");
+        });
+    }
+}
+
+/// A whole log line at a time, above the bars.
+impl Write for Console {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bars.suspend(|| io::stderr().write_all(bytes))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+/// Shows one change after the other.
+#[derive(Debug)]
+pub(crate) struct ProgressView {
+    console: Console,
+    clock: SystemClock,
+    change: Option<Shown>,
+}
+
+#[derive(Debug)]
+struct Shown {
+    tracker: Tracker,
+    total: Option<ProgressBar>,
+    bars: BTreeMap<String, ProgressBar>,
+    last_line: Option<(Duration, String)>,
+}
+
+impl ProgressView {
+    pub(crate) fn new(console: Console) -> Self {
+        Self { console, clock: SystemClock::new(), change: None }
+    }
+
+    /// Writes one line above the bars.
+    pub(crate) fn say(&self, line: &str) {
+        self.console.say(line);
+    }
+
+    /// Takes in the newest status; says so when a change has come to its end.
+    pub(crate) fn show(&mut self, status: &Status) {
+        let now = self.clock.monotonic();
+        match (&status.rebalance, &mut self.change) {
+            (Some(rebalance), Some(shown)) => shown.tracker.observe(now, rebalance),
+            (Some(rebalance), change @ None) => {
+                *change = Some(Shown {
+                    tracker: Tracker::new(now, rebalance),
+                    total: None,
+                    bars: BTreeMap::new(),
+                    last_line: None,
+                });
+            }
+            (None, _) => {
+                if let Some(mut shown) = self.change.take() {
+                    if let Some(last) = &status.last_rebalance {
+                        shown.tracker.observe(now, last);
+                    }
+                    self.finish(&shown);
+                }
+                return;
+            }
+        }
+        if let Some(shown) = &mut self.change {
+            if self.console.terminal {
+                draw(&self.console.bars, shown);
+            } else {
+                print_line(&self.console, shown, now);
+            }
+        }
+    }
+
+    fn finish(&self, shown: &Shown) {
+        for bar in shown.bars.values().chain(&shown.total) {
+            bar.finish_and_clear();
+            self.console.bars.remove(bar);
+        }
+        for line in shown.tracker.summary() {
+            self.console.say(&line);
+        }
+    }
+}
+
+fn draw(bars: &MultiProgress, shown: &mut Shown) {
+    let total = shown.total.get_or_insert_with(|| bars.add(new_bar()));
+    let (moved, keys) = shown.tracker.keys();
+    update(total, shown.tracker.title(), shown.tracker.text(), moved, keys);
+    for (id, handoff) in shown.tracker.handoffs() {
+        if !shown.bars.contains_key(id) {
+            if handoff.is_over() || shown.bars.len() >= BARS_MAX {
+                continue;
+            }
+            shown.bars.insert(id.to_owned(), bars.add(new_bar()));
+        }
+        let Some(bar) = shown.bars.get(id) else { continue };
+        let (moved, keys) = handoff.keys();
+        update(bar, handoff.title(), handoff.text(), moved, keys);
+    }
+}
+
+fn new_bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{prefix:26} [{bar:24}] {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::no_length().with_style(style.progress_chars("=> "))
+}
+
+fn update(bar: &ProgressBar, title: String, text: String, moved: u64, total: u64) {
+    bar.set_length(total.max(1));
+    bar.set_position(if total == 0 { 1 } else { moved });
+    bar.set_prefix(title);
+    bar.set_message(text);
+}
+
+fn print_line(console: &Console, shown: &mut Shown, now: Duration) {
+    let line = format!("{}: {}", shown.tracker.title(), shown.tracker.text());
+    let due = match &shown.last_line {
+        Some((then, before)) => now.saturating_sub(*then) >= LINE_EVERY && *before != line,
+        None => true,
+    };
+    if due {
+        console.say(&line);
+        shown.last_line = Some((now, line));
+    }
+}

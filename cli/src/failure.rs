@@ -1,0 +1,54 @@
+//! Pure. Why a command failed, for the user, and the exit code that says so to a script.
+
+use std::fmt;
+
+use shell::exit;
+
+/// An error with its exit code.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: u8,
+    error: anyhow::Error,
+}
+
+impl Failure {
+    /// What was asked for cannot be meant.
+    pub(crate) fn usage(text: impl fmt::Display) -> Self {
+        Self { code: exit::USAGE, error: anyhow::anyhow!("{text}") }
+    }
+
+    /// Something that is needed is not there.
+    pub(crate) fn unavailable(text: impl fmt::Display) -> Self {
+        Self { code: exit::UNAVAILABLE, error: anyhow::anyhow!("{text}") }
+    }
+
+    /// Files could not be read or written, or are not what they should be.
+    pub(crate) fn storage(error: anyhow::Error) -> Self {
+        Self { code: exit::STORAGE, error }
+    }
+
+    /// Anything else.
+    pub(crate) fn other(text: impl fmt::Display) -> Self {
+        Self { code: exit::FAILURE, error: anyhow::anyhow!("{text}") }
+    }
+
+    pub(crate) fn with_code(code: u8, error: anyhow::Error) -> Self {
+        Self { code, error }
+    }
+
+    pub(crate) const fn code(&self) -> u8 {
+        self.code
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.error)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self { code: exit::FAILURE, error }
+    }
+}

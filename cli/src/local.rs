@@ -1,0 +1,74 @@
+//! Shell. `ringkv local`: a whole cluster on one machine, each server a process of its own.
+
+#![allow(dead_code)]
+
+mod backoff;
+mod cluster_file;
+mod data_dir;
+mod keeper;
+mod log_file;
+mod ports;
+mod settings;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::failure::Failure;
+use crate::options::{Durability, Placement, server_count, virtual_nodes};
+
+/// Start a cluster on this machine: servers, a router, and what moves data between them.
+///
+/// All it keeps is in one directory. Started again on the same directory it is the same cluster
+/// with the same data. Every server is a process of its own and is started again when it dies.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct LocalArgs {
+    /// How many servers a new cluster begins with [default: 3]
+    #[arg(long, value_name = "N", value_parser = server_count())]
+    nodes: Option<u16>,
+    /// Where the cluster keeps everything
+    #[arg(long, value_name = "DIR", default_value = "./ringkv-data")]
+    data: PathBuf,
+    /// Where Redis clients connect [default: 6379, or as at the last start]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    resp_port: Option<u16>,
+    /// Where HTTP clients connect [default: 5000, or as at the last start]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    http_port: Option<u16>,
+    /// The address of both ports. There is no access control yet: open it to trusted networks only
+    #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    bind: IpAddr,
+    /// When a write is answered [default: always, or as at the last start]
+    #[arg(long, value_enum)]
+    durability: Option<Durability>,
+    /// How the tokens of a server are chosen; fixed when the cluster is made [default: balanced]
+    #[arg(long, value_enum)]
+    placement: Option<Placement>,
+    /// Tokens of each server; fixed when the cluster is made [default: 100]
+    #[arg(long, value_name = "N", value_parser = virtual_nodes())]
+    virtual_nodes: Option<u16>,
+    /// The most that one server streams to others in a second, in bytes [default: no bound]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1_024..))]
+    max_bytes_per_second: Option<u64>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  ringkv local                                     three servers, data in ./ringkv-data
+  ringkv local --nodes 5 --data /var/lib/ringkv
+  ringkv local --resp-port 7379 --http-port 7500   beside a Redis, or another cluster
+  ringkv local --durability everysec               faster writes; a power cut costs up to a second
+
+While it runs:
+  redis-cli -p 6379 set greeting hello
+  ringkv scale 5, or: curl -X POST localhost:5000/add-server
+  ringkv status
+
+Ctrl-C stops it cleanly. RUST_LOG=info (or debug) says more.";
+
+pub(crate) fn run(args: LocalArgs) -> Result<(), Failure> {
+    let _ = args;
+    Err(Failure::other("not wired yet"))
+}

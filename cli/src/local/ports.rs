@@ -1,0 +1,124 @@
+//! Shell. Which ports are free.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
+
+use shell::rng::Rng;
+
+use super::cluster_file::Ports;
+use crate::failure::Failure;
+
+/// Ports of servers are drawn from here: above the well-known ones, and below those that
+/// operating systems give to outgoing connections, which could take one while its server restarts.
+const RANGE: std::ops::Range<u16> = 10_000..32_000;
+const DRAWS_MAX: usize = 1_000;
+/// How often to look again whether a port has become free.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Whether nobody listens there.
+pub(super) fn is_free(address: SocketAddr) -> io::Result<bool> {
+    match TcpListener::bind(address) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes sure that a port which users were promised is free, waiting for so long at most (for the
+/// last process of an earlier run to end).
+pub(super) fn demand(
+    ip: IpAddr,
+    port: u16,
+    option: &str,
+    usual_owner: &str,
+    wait: Duration,
+) -> Result<(), Failure> {
+    let address = SocketAddr::new(ip, port);
+    let began = Instant::now();
+    loop {
+        match is_free(address) {
+            Ok(true) => return Ok(()),
+            Ok(false) if began.elapsed() < wait => std::thread::sleep(LOOK_EVERY),
+            Ok(false) => {
+                return Err(Failure::unavailable(format!(
+                    "port {port} is taken: {usual_owner} may be using it \
+                     (`ss -ltnp 'sport = :{port}'` or `lsof -i :{port}` tells); \
+                     stop that, or take another port with {option}"
+                )));
+            }
+            Err(error) => {
+                let text = format!("cannot listen on {address}: {error}; see --bind and {option}");
+                return Err(Failure::unavailable(text));
+            }
+        }
+    }
+}
+
+/// The ports as they are where they are all free, else other ones. `taken` are spoken for by others.
+pub(super) fn choose(stored: Ports, taken: &[u16], rng: &dyn Rng) -> Result<Ports, Failure> {
+    let free = |port: u16| {
+        let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
+        port != 0 && is_free(address).unwrap_or(false)
+    };
+    if stored.all().into_iter().all(free) {
+        return Ok(stored);
+    }
+    let mut chosen = Vec::with_capacity(3);
+    for _ in 0..DRAWS_MAX {
+        let port = draw(rng);
+        if !taken.contains(&port) && !chosen.contains(&port) && free(port) {
+            chosen.push(port);
+        }
+        if let [resp, http, peer] = chosen[..] {
+            return Ok(Ports { resp, http, peer });
+        }
+    }
+    Err(Failure::unavailable(format!(
+        "no three free ports between {} and {} on the loopback address",
+        RANGE.start, RANGE.end
+    )))
+}
+
+fn draw(rng: &dyn Rng) -> u16 {
+    let span = u64::from(RANGE.end - RANGE.start);
+    RANGE.start + u16::try_from(rng.next_u64() % span).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::time::Duration;
+
+    use shell::rng::OsRng;
+
+    use super::{RANGE, choose, demand};
+    use crate::local::cluster_file::Ports;
+
+    #[test]
+    fn a_taken_port_is_named_with_the_option_that_changes_it() {
+        let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let port = holder.local_addr().expect("bound").port();
+        let ip = Ipv4Addr::LOCALHOST.into();
+        let look = || demand(ip, port, "--resp-port", "a Redis server", Duration::ZERO);
+        let error = look().expect_err("taken");
+        assert_eq!(error.code(), shell::exit::UNAVAILABLE);
+        let text = error.to_string();
+        assert!(text.contains(&port.to_string()) && text.contains("--resp-port"), "{text}");
+        assert!(text.contains("a Redis server"), "{text}");
+        drop(holder);
+        look().expect("free again");
+    }
+
+    #[test]
+    fn stored_ports_stay_while_they_are_free() {
+        let first = choose(Ports::default(), &[], &OsRng).expect("free ports");
+        for port in first.all() {
+            assert!(RANGE.contains(&port));
+        }
+        let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let taken = Ports { peer: holder.local_addr().expect("bound").port(), ..first };
+        let other = choose(taken, &taken.all(), &OsRng).expect("free ports");
+        assert!(other.all().iter().all(|port| !taken.all().contains(port)), "{other:?}");
+    }
+}

@@ -1,0 +1,65 @@
+//! Pure. Options that several subcommands share.
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+/// When a write is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Durability {
+    /// After its fsync: an answered write survives a power cut.
+    #[default]
+    Always,
+    /// After it is handed to the operating system, with an fsync each second: an answered write
+    /// survives a crash of the process, and a power cut if it is older than a second.
+    Everysec,
+}
+
+impl Durability {
+    /// As on the command line.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::Everysec => "everysec",
+        }
+    }
+}
+
+/// How the tokens of a server are chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Placement {
+    /// Token i is MD5("{name}-{i}").
+    Classic,
+    /// Token i is the best of 8 salted candidates, so that shares are nearly even.
+    #[default]
+    Balanced,
+}
+
+impl From<Placement> for ring::Placement {
+    fn from(placement: Placement) -> Self {
+        match placement {
+            Placement::Classic => Self::Classic,
+            Placement::Balanced => Self::Balanced,
+        }
+    }
+}
+
+/// Which cluster to talk to.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ClusterOptions {
+    /// Where the cluster's HTTP is: the router's `--http-port`
+    #[arg(long, value_name = "URL", default_value = "http://localhost:5000")]
+    pub(crate) url: String,
+}
+
+/// Tokens of a server, as the ring bounds them.
+pub(crate) fn virtual_nodes() -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(1..=i64::from(ring::MAX_VIRTUAL_NODES))
+}
+
+/// How many servers, as the ring bounds them.
+pub(crate) fn server_count() -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(1..=MAX_SERVERS)
+}
+
+const MAX_SERVERS: i64 = ring::MAX_MEMBERS as i64;

@@ -1,0 +1,118 @@
+//! The binary as a user meets it, as far as that needs no running server.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn ringkv(arguments: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ringkv"))
+        .args(arguments.split_whitespace())
+        .output()
+        .expect("the binary runs")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("UTF-8")
+}
+
+fn check_fails(arguments: &str, code: i32, says: &[&str]) {
+    let output = ringkv(arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "ringkv {arguments}: {stderr}");
+    for text in says {
+        assert!(stderr.contains(text), "ringkv {arguments} does not say {text:?}: {stderr}");
+    }
+}
+
+#[test]
+fn the_committed_reference_is_that_of_the_binary() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/cli.md");
+    let committed = std::fs::read_to_string(path).expect("docs/cli.md");
+    let generated = stdout(&ringkv("help-markdown"));
+    assert!(
+        committed == generated,
+        "docs/cli.md is out of date: cargo run -- help-markdown > docs/cli.md"
+    );
+}
+
+#[test]
+fn every_command_has_examples() {
+    for command in ["local", "status", "scale", "plan", "ring", "node", "router"] {
+        let help = stdout(&ringkv(&format!("{command} --help")));
+        assert!(help.contains("\nExamples:\n"), "{command}: {help}");
+    }
+}
+
+#[test]
+fn a_computed_ring_is_a_table() {
+    let table = stdout(&ringkv("ring --nodes 3 --keys 1000"));
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines[0], "server  arc share  keys");
+    assert!(lines[1].starts_with("kv-0") && lines[3].starts_with("kv-2"), "{table}");
+    assert!(lines[5].starts_with("max/mean"), "{table}");
+}
+
+#[test]
+fn a_computed_ring_is_json_for_scripts() {
+    let json = stdout(&ringkv("ring --nodes 5 --keys 10000 --placement classic --json"));
+    let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let servers = value["servers"].as_array().expect("a list");
+    assert_eq!(servers.len(), 5);
+    let keys: u64 = servers.iter().filter_map(|server| server["keys"].as_u64()).sum();
+    let share: f64 = servers.iter().filter_map(|server| server["arc_share"].as_f64()).sum();
+    assert_eq!(keys, 10_000);
+    assert!((share - 1.0).abs() < 1e-9);
+    assert_eq!(servers[4]["name"], "kv-4");
+    assert!(value["max_over_mean"].as_f64().expect("a number") >= 1.0);
+}
+
+#[test]
+fn balanced_placement_shares_within_three_percent() {
+    for nodes in [5, 15, 30] {
+        let json = stdout(&ringkv(&format!("ring --nodes {nodes} --keys 0 --json")));
+        let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        let worst = value["max_over_mean"].as_f64().expect("a number");
+        assert!(worst <= 1.03, "{nodes} servers: {worst}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_64() {
+    for arguments in [
+        "",
+        "frobnicate",
+        "ring --nodes 0",
+        "ring --nodes 5 --virtual-nodes 0",
+        "ring --keys 5",
+        "scale",
+        "scale none",
+        "plan",
+        "local --resp-port 70000",
+        "local --durability sometimes",
+        "status --url localhost:5000",
+    ] {
+        check_fails(arguments, 64, &[]);
+    }
+}
+
+#[test]
+fn help_and_version_are_no_failure() {
+    for arguments in ["--help", "--version", "local --help", "help scale"] {
+        assert!(ringkv(arguments).status.success(), "ringkv {arguments}");
+    }
+}
+
+#[test]
+fn no_cluster_is_69_and_says_how_to_start_one() {
+    let port = free_port();
+    for command in ["status", "ring", "scale 5", "plan --replicas 5"] {
+        let arguments = format!("{command} --url http://127.0.0.1:{port}");
+        check_fails(&arguments, 69, &["no cluster at", "refused", "ringkv local", "--url"]);
+    }
+}
+
+/// A port where nobody listens.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("bound").port()
+}
