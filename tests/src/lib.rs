@@ -1,1 +1,28 @@
-//! placeholder
+//! Shell. The harness of the end-to-end tests: starts and kills real clusters, talks to them as
+//! clients do, keeps a ledger of every operation, and judges it afterwards.
+//!
+//! Nothing here uses the code under test to read or to judge what it answers, with one exception:
+//! the ring itself ([`ring`]), from which the expected owner of each key is computed.
+
+pub mod cluster;
+pub mod http;
+pub mod inventory;
+pub mod ledger;
+pub mod metrics;
+mod process;
+pub mod register;
+pub mod resp;
+pub mod status;
+pub mod wait;
+pub mod workload;
+
+use std::future::Future;
+
+/// Runs a scenario on one thread, on which it may also start tasks of its own.
+///
+/// # Errors
+/// What the scenario fails with.
+pub fn scenario(future: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    tokio::task::LocalSet::new().block_on(&runtime, future)
+}

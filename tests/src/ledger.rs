@@ -1,0 +1,221 @@
+//! Shell. The ledger of everything that the clients did, and the verdict on it.
+//!
+//! Only the clock is touched here; judging is done in [`crate::register`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::register::{self, Action, Operation, Violation};
+
+/// The number of a key.
+pub type KeyNumber = u32;
+
+/// How many texts of errors and violations are kept for the report.
+const SAMPLES_MAX: usize = 8;
+
+/// What some clients did, on one clock.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    began: Instant,
+    entries: Vec<(KeyNumber, Operation)>,
+    errors: u64,
+    error_samples: Vec<String>,
+}
+
+impl Ledger {
+    /// An empty ledger; its clock starts now.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::since(Instant::now())
+    }
+
+    /// An empty ledger on the clock of another one.
+    #[must_use]
+    pub fn beside(other: &Self) -> Self {
+        Self::since(other.began)
+    }
+
+    fn since(began: Instant) -> Self {
+        Self { began, entries: Vec::new(), errors: 0, error_samples: Vec::new() }
+    }
+
+    /// The time on the ledger's clock, in nanoseconds.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Writes down an operation that was called at `called` and is answered now.
+    pub fn record(&mut self, key: KeyNumber, action: Action, called: u64) {
+        let answered = if matches!(action, Action::Uncertain(_)) { u64::MAX } else { self.now() };
+        self.entries.push((key, Operation { action, called, answered }));
+    }
+
+    /// Writes down an error that a client saw.
+    pub fn record_error(&mut self, text: String) {
+        self.errors += 1;
+        if self.error_samples.len() < SAMPLES_MAX {
+            self.error_samples.push(text);
+        }
+    }
+
+    /// Adds what another ledger on the same clock holds.
+    pub fn merge(&mut self, other: Self) {
+        self.entries.extend(other.entries);
+        self.errors += other.errors;
+        let room = SAMPLES_MAX.saturating_sub(self.error_samples.len());
+        self.error_samples.extend(other.error_samples.into_iter().take(room));
+    }
+
+    /// Judges everything. Contradictions in reads that were called from `end` on, when all clients
+    /// had stopped, are lost writes; earlier ones are stale reads.
+    #[must_use]
+    pub fn judge(&self, end: u64) -> Verdict {
+        let mut keys: BTreeMap<KeyNumber, Vec<Operation>> = BTreeMap::new();
+        for (key, operation) in &self.entries {
+            keys.entry(*key).or_default().push(*operation);
+        }
+        let mut verdict = Verdict {
+            operations: self.entries.len(),
+            keys: keys.len(),
+            errors: self.errors,
+            lost: 0,
+            stale: 0,
+            samples: self.error_samples.clone(),
+            write_latency: Latency::of(self.write_latencies()),
+        };
+        for (key, operations) in &keys {
+            let Err(violation) = register::check(operations) else { continue };
+            match violation {
+                Violation::Contradiction { first_seen, .. } if first_seen >= end => {
+                    verdict.lost += 1;
+                }
+                _ => verdict.stale += 1,
+            }
+            if verdict.samples.len() < 2 * SAMPLES_MAX {
+                verdict.samples.push(format!("key {key}: {violation}"));
+            }
+        }
+        verdict
+    }
+
+    fn write_latencies(&self) -> Vec<u64> {
+        let operations = self.entries.iter().map(|(_, operation)| operation);
+        let writes = operations.filter(|operation| matches!(operation.action, Action::Write(_)));
+        writes.map(|write| write.answered.saturating_sub(write.called)).collect()
+    }
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// How long the acknowledged writes took, as the clients saw it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Latency {
+    /// The median.
+    pub p50: Duration,
+    /// 99 of 100 were faster.
+    pub p99: Duration,
+    /// The slowest.
+    pub max: Duration,
+}
+
+impl Latency {
+    fn of(mut nanoseconds: Vec<u64>) -> Self {
+        nanoseconds.sort_unstable();
+        let at = |percent: usize| {
+            let index = nanoseconds.len().saturating_sub(1) * percent / 100;
+            Duration::from_nanos(nanoseconds.get(index).copied().unwrap_or_default())
+        };
+        Self { p50: at(50), p99: at(99), max: at(100) }
+    }
+}
+
+impl fmt::Display for Latency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "p50 {:.1?}, p99 {:.1?}, max {:.1?}", self.p50, self.p99, self.max)
+    }
+}
+
+/// What the ledger proves.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// How many operations were judged.
+    pub operations: usize,
+    /// On how many keys.
+    pub keys: usize,
+    /// Errors that clients saw.
+    pub errors: u64,
+    /// Keys that lost an acknowledged write.
+    pub lost: usize,
+    /// Keys on which a read returned an old value, or one that cannot be.
+    pub stale: usize,
+    /// Some of the errors and violations.
+    pub samples: Vec<String>,
+    /// How long writes took.
+    pub write_latency: Latency,
+}
+
+impl Verdict {
+    /// Fails unless nothing was lost and nothing was stale.
+    ///
+    /// # Errors
+    /// What was lost or stale.
+    pub fn require_nothing_lost(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(self.lost == 0 && self.stale == 0, "{self}");
+        Ok(())
+    }
+
+    /// Fails unless, besides, no client saw an error.
+    ///
+    /// # Errors
+    /// What was wrong.
+    pub fn require_spotless(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(self.errors == 0, "{self}");
+        self.require_nothing_lost()
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} operations on {} keys: {} client errors, {} lost, {} stale; writes took {}",
+            self.operations, self.keys, self.errors, self.lost, self.stale, self.write_latency
+        )?;
+        for sample in &self.samples {
+            write!(f, "\n    {sample}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lost_and_stale_are_told_apart() {
+        let mut ledger = Ledger::new();
+        let entry = |action, called| (1, Operation { action, called, answered: called + 1 });
+        ledger.entries = vec![entry(Action::Write(1), 1), entry(Action::Write(2), 3)];
+        assert_eq!(ledger.judge(100).lost + ledger.judge(100).stale, 0);
+
+        let mut stale = ledger.clone();
+        stale.entries.push(entry(Action::Read(1), 50));
+        assert_eq!((stale.judge(100).lost, stale.judge(100).stale), (0, 1));
+        assert!(stale.judge(100).require_nothing_lost().is_err());
+
+        let mut lost = ledger.clone();
+        lost.entries.push(entry(Action::Read(1), 150));
+        assert_eq!((lost.judge(100).lost, lost.judge(100).stale), (1, 0));
+
+        ledger.record_error("gone".to_owned());
+        assert!(ledger.judge(100).require_nothing_lost().is_ok());
+        assert!(ledger.judge(100).require_spotless().is_err());
+    }
+}

@@ -1,0 +1,88 @@
+//! Shell. The processes of a cluster, found in /proc, so that no test has to believe what the
+//! cluster says about itself.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::wait;
+
+/// How long killed processes may take to be gone.
+const GONE_WITHIN: Duration = Duration::from_secs(60);
+
+/// A process that the supervisor started.
+#[derive(Clone, Debug)]
+pub(crate) struct Process {
+    pub(crate) id: u32,
+    arguments: Vec<String>,
+}
+
+impl Process {
+    /// Whether it has this role and, unless empty, this name.
+    pub(crate) fn is(&self, role: &str, name: &str) -> bool {
+        let mut arguments = self.arguments.iter().skip(1);
+        arguments.next().is_some_and(|first| first == role)
+            && (name.is_empty() || self.option("--name").as_deref() == Some(name))
+    }
+
+    /// The value of an option, as `--name value` or `--name=value`.
+    pub(crate) fn option(&self, name: &str) -> Option<String> {
+        let mut arguments = self.arguments.iter();
+        while let Some(argument) = arguments.next() {
+            match argument.strip_prefix(name) {
+                Some("") => return arguments.next().cloned(),
+                Some(value) if value.starts_with('=') => return Some(value[1..].to_owned()),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Ends it without notice.
+    pub(crate) fn kill(&self) -> anyhow::Result<()> {
+        send(self.id, Signal::KILL)
+    }
+
+    /// Whether it still runs: a process that has ended and whose parent has not looked is gone.
+    fn is_alive(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id)).unwrap_or_default();
+        let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+        state.is_some_and(|state| state != 'Z')
+    }
+}
+
+/// Waits until none of the processes runs any more.
+pub(crate) async fn wait_gone(processes: &[Process]) -> anyhow::Result<()> {
+    wait::until("the processes of the cluster end", GONE_WITHIN, || async move {
+        let alive: Vec<u32> = processes.iter().filter(|p| p.is_alive()).map(|p| p.id).collect();
+        if alive.is_empty() { Ok(()) } else { Err(alive) }
+    })
+    .await
+}
+
+/// The processes that a process started. Looks through /proc.
+pub(crate) fn children_of(parent: u32) -> Vec<Process> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    ids.filter(|id| parent_of(*id) == Some(parent))
+        .map(|id| {
+            let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            let arguments = line.split(|byte| *byte == 0);
+            let arguments = arguments.map(|word| String::from_utf8_lossy(word).into_owned());
+            Process { id, arguments: arguments.filter(|word| !word.is_empty()).collect() }
+        })
+        .collect()
+}
+
+fn parent_of(id: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    stat.rsplit(") ").next()?.split(' ').nth(1)?.parse().ok()
+}
+
+/// Sends a signal.
+pub(crate) fn send(id: u32, signal: Signal) -> anyhow::Result<()> {
+    let pid = i32::try_from(id).ok().and_then(Pid::from_raw).context("no such process id")?;
+    kill_process(pid, signal).with_context(|| format!("cannot send {signal:?} to {id}"))
+}

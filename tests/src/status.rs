@@ -1,0 +1,90 @@
+//! Pure. What `GET /status` answers, read as a stranger would read it.
+
+use serde::Deserialize;
+
+/// The state of a cluster.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Status {
+    /// The epoch of the committed ring document.
+    pub epoch: u64,
+    /// The servers of the ring, and leavers that still own something.
+    pub servers: Vec<Server>,
+    /// The change that is going on.
+    pub rebalance: Option<Rebalance>,
+    /// The latest change that is over.
+    pub last_rebalance: Option<Rebalance>,
+    /// What keeps the cluster from being as it was asked to be.
+    #[serde(default)]
+    pub problems: Vec<String>,
+}
+
+/// One server.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Server {
+    /// Its name.
+    pub name: String,
+    /// Where it speaks RESP, `host:port`.
+    pub address: String,
+    /// Whether it serves.
+    pub ready: bool,
+    /// Live keys on it.
+    pub keys: u64,
+    /// Bytes of those keys and their values.
+    pub bytes: u64,
+    /// The share of the ring that it owns.
+    pub arc_share: f64,
+}
+
+/// A change of the ring that is going on.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Rebalance {
+    /// How many servers the ring had.
+    pub from: usize,
+    /// How many it will have.
+    pub to: usize,
+    /// What moves.
+    pub handoffs: Vec<Handoff>,
+}
+
+/// One server gives arcs to another.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Handoff {
+    /// Its name.
+    pub id: String,
+    /// Who gives.
+    pub source: String,
+    /// Who receives.
+    pub target: String,
+    /// How far it is.
+    pub state: String,
+    /// Keys that have arrived.
+    pub keys_moved: u64,
+    /// Keys that there are to move.
+    pub keys_total: u64,
+    /// Bytes that have arrived.
+    pub bytes_moved: u64,
+}
+
+impl Status {
+    /// Whether nothing moves and every server of `count` serves.
+    #[must_use]
+    pub fn is_settled(&self, count: usize) -> bool {
+        self.rebalance.is_none()
+            && self.servers.len() == count
+            && self.servers.iter().all(|server| server.ready)
+    }
+
+    /// The names of the servers.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.servers.iter().map(|server| server.name.clone()).collect()
+    }
+
+    /// A handoff whose data is on the way: some of it has arrived, and much is still to come.
+    #[must_use]
+    pub fn handoff_half_way(&self) -> Option<&Handoff> {
+        self.rebalance.as_ref()?.handoffs.iter().find(|handoff| {
+            handoff.keys_moved > 0 && handoff.keys_moved * 10 < handoff.keys_total * 9
+        })
+    }
+}

@@ -1,0 +1,11 @@
+//! End-to-end tests: real processes of the release binary, one module a scenario.
+
+mod bad_input;
+mod cancel;
+mod clients;
+mod crashes;
+mod data_directories;
+mod full_disk;
+mod report_figure;
+mod rescale;
+mod restart;
