@@ -423,7 +423,9 @@ impl RingDocument {
     }
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether a server may have that name.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
     (1..=MAX_NAME_BYTES).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
         && name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
