@@ -87,7 +87,7 @@ impl CommandDecoder {
         result
     }
 
-    /// How many bytes beyond the `buffered` ones the argument at hand needs, 0 if unknown. A hint
+    /// How many bytes beyond those in `buffer` the argument at hand needs, 0 if unknown. A hint
     /// for the size of the next read; not to be reserved whole, for the peer chose it.
     pub fn missing(&self, buffer: &BytesMut) -> usize {
         let State::Frame = self.state else { return 0 };
