@@ -44,14 +44,17 @@ fn check_commands(
 
 /// Whether the command line of the binary has a variant of that name.
 fn has_subcommand(files: &[File], name: &str) -> bool {
-    let mut letters = name.chars();
-    let variant: String =
-        letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+    let variant: String = name.split('-').map(capitalized).collect();
     let in_cli = files.iter().filter(|file| file.path.starts_with("cli/src/"));
     in_cli.flat_map(|file| file.text.lines()).any(|line| {
         let rest = line.trim_start().strip_prefix(&variant);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['(', ',', ' ', '{']))
     })
+}
+
+fn capitalized(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }
 
 /// The words (letters, digits and dashes) that follow each occurrence of the start.

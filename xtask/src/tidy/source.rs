@@ -15,8 +15,12 @@ const NAMES_THAT_SAY_NOTHING: [&str; 6] = ["util", "utils", "helper", "helpers",
 const LEFTOVERS: [&str; 4] =
     [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X"), concat!("dbg", "!(")];
 /// What only the shell may touch.
-const IMPURE: [&str; 11] = [
-    "tokio::",
+const IMPURE: [&str; 15] = [
+    "tokio::net",
+    "tokio::fs",
+    "tokio::time",
+    "tokio::task",
+    "tokio::spawn",
     "axum::",
     "kube::",
     "hyper::",
