@@ -1,6 +1,33 @@
 //! Pure. One handoff moves the ownership and the records of some arcs from a source to a target.
 //! This crate decides; it knows no socket, file, clock or randomness.
+//!
+//! [`Decisions`] is all that one node durably decides. A shell feeds it requests and events,
+//! makes it durable whenever it says that it changed, and only then acts and answers.
 
+mod admission;
+mod cursor;
+mod decisions;
 mod identity;
+pub mod invariants;
+mod outcome;
+mod record;
+mod refusal;
+mod requests;
+mod source;
+mod step;
+mod target;
 
+#[cfg(test)]
+mod tests;
+
+pub use admission::NotAdmitted;
+pub use cursor::{Cursor, FREEZE_BACKLOG_BYTES, FREEZE_HEARD_MS, StreamStatus};
+pub use decisions::{Decisions, MAX_FINISHED_HANDOFFS, Terms};
 pub use identity::{ClusterId, Epoch, HandoffId, Incarnation, InvalidId, Server, Version};
+pub use outcome::{SourceFacts, TargetFacts};
+pub use record::{Given, Handoff, Moved, Side, Trim, TrimKind};
+pub use refusal::{MAX_OPEN_HANDOFFS, Refusal};
+pub use requests::Acceptance;
+pub use source::{SourceEffect, SourceEvent, SourceState, step as source_step};
+pub use step::{Illegal, Step};
+pub use target::{TargetEffect, TargetEvent, TargetState, step as target_step};

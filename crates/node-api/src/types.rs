@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+pub use handoff::Given;
 use handoff::{ClusterId, Epoch, HandoffId, Server};
 use ring::{ArcMap, ArcSet, RingDocument};
 use serde::{Deserialize, Serialize};
@@ -44,15 +45,6 @@ pub struct NodeState {
     pub peers: BTreeMap<String, String>,
     /// The bound on its streams that it was last told.
     pub max_bytes_per_second: Option<u64>,
-}
-
-/// Where an arc went.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Given {
-    /// The epoch at which the target owns it.
-    pub epoch: Epoch,
-    /// The new owner.
-    pub target: Server,
 }
 
 /// One handoff as one of its two sides sees it.
