@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -22,6 +23,8 @@ use crate::{http, wait};
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How long a change of the ring may take when nothing slows it.
 pub const SETTLED_WITHIN: Duration = Duration::from_secs(120);
+/// Where the ports of clusters are taken from.
+const PORTS: std::ops::Range<u16> = 7_100..9_900;
 /// How much of the output is shown where something fails.
 const OUTPUT_LINES_SHOWN: usize = 60;
 
@@ -49,9 +52,10 @@ impl Options {
         Self { nodes, ..Self::default() }
     }
 
-    /// Makes handoffs so slow that a test can be sure to meet one half-way.
+    /// Bounds the rate of handoffs: low enough, a test is sure to meet one half-way. The bound stays
+    /// over a restart until another one is given.
     #[must_use]
-    pub fn slow(mut self, bytes_per_second: u64) -> Self {
+    pub fn bytes_per_second(mut self, bytes_per_second: u64) -> Self {
         self.more.push(format!("--max-bytes-per-second={bytes_per_second}"));
         self
     }
@@ -408,10 +412,20 @@ pub fn binary() -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// A port on which nobody listens now.
+/// A port on which nobody listens now, below those that the system gives to outgoing connections:
+/// one of these could be taken while its server is down.
 ///
 /// # Errors
 /// There is none.
 pub fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id();
+    for _ in PORTS {
+        let number = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + u16::try_from(number % u32::from(PORTS.end - PORTS.start))?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no free port in {PORTS:?}")
 }

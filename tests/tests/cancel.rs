@@ -18,7 +18,7 @@ const HALF_WAY_WITHIN: Duration = Duration::from_secs(30);
 #[test]
 fn a_scale_down_is_taken_back_half_way() -> anyhow::Result<()> {
     scenario(async {
-        let options = Options::nodes(4).slow(SLOW_BYTES_PER_SECOND);
+        let options = Options::nodes(4).bytes_per_second(SLOW_BYTES_PER_SECOND);
         let mut cluster = LocalCluster::start(options).await?;
         let mut ledger = Ledger::new();
         write_all(PLAN, &cluster.resp(), &mut ledger).await?;

@@ -13,6 +13,7 @@ use e2e::{inventory, scenario};
 const PLAN: Plan = Plan { keys: 12_000, clients: 4, value_bytes: 400, seed: 7 };
 /// A source then needs some seconds for what it has to give.
 const SLOW_BYTES_PER_SECOND: u64 = 200_000;
+const FAST_BYTES_PER_SECOND: u64 = 1_000_000_000;
 const HALF_WAY_WITHIN: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy)]
@@ -45,7 +46,7 @@ fn the_supervisor_is_killed_in_mid_handoff() -> anyhow::Result<()> {
 
 async fn kill(victim: Victim, durability: &'static str) -> anyhow::Result<()> {
     let options = Options { durability, ..Options::nodes(3) };
-    let slow = options.clone().slow(SLOW_BYTES_PER_SECOND);
+    let slow = options.clone().bytes_per_second(SLOW_BYTES_PER_SECOND);
     let mut cluster = LocalCluster::start(slow).await?;
     let mut ledger = Ledger::new();
     write_all(PLAN, &cluster.resp(), &mut ledger).await?;
@@ -64,7 +65,7 @@ async fn kill(victim: Victim, durability: &'static str) -> anyhow::Result<()> {
         Victim::Router => cluster.kill_router()?,
         Victim::Supervisor => {
             cluster.kill_supervisor().await?;
-            cluster.set_options(options);
+            cluster.set_options(options.bytes_per_second(FAST_BYTES_PER_SECOND));
             cluster.launch()?;
         }
     }

@@ -3,6 +3,7 @@
 mod bad_input;
 mod cancel;
 mod clients;
+mod command_line;
 mod crashes;
 mod data_directories;
 mod full_disk;

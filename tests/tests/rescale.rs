@@ -52,6 +52,9 @@ async fn change(cluster: &LocalCluster, change: &Change<'_>, servers: usize) -> 
         Change::By(count) => cluster.change_by(*count).await?,
         Change::Remove(name) => cluster.remove_server(Some(name)).await?,
     };
+    // A full SCAN while arcs move finds every key that is there all the time.
+    let found = inventory::scan(&cluster.resp()).await?;
+    ensure!(found.len() == PLAN.keys as usize, "SCAN found {} keys", found.len());
     let status = cluster.wait_settled(servers).await?;
     let took = began.elapsed();
     let after = cluster.membership().await?.document;
