@@ -48,6 +48,8 @@ struct Shared {
     limit: AtomicU64,
     /// The latest time that anything was judged by.
     expiry_now: AtomicU64,
+    /// Which of it a restart would know.
+    floor_on_disk: AtomicU64,
     /// Serializes writers of the file.
     file: Mutex<()>,
     renewal: Mutex<Renewal>,
@@ -87,6 +89,7 @@ impl HybridClock {
             last: AtomicU64::new(limit),
             limit: AtomicU64::new(limit),
             expiry_now: AtomicU64::new(floor_ms),
+            floor_on_disk: AtomicU64::new(floor_ms),
             file: Mutex::default(),
             renewal: Mutex::default(),
             wake: Condvar::new(),
@@ -136,8 +139,8 @@ impl HybridClock {
     /// for the disk.
     pub fn raise_expiry_floor(&self, floor_ms: u64) {
         let shared = &self.0.shared;
-        let before_ms = shared.expiry_now.fetch_max(floor_ms, Ordering::AcqRel);
-        if before_ms < floor_ms
+        shared.expiry_now.fetch_max(floor_ms, Ordering::AcqRel);
+        if shared.floor_on_disk.load(Ordering::Acquire) < floor_ms
             && let Err(error) = shared.reserve()
         {
             fatal(&StoreError::Io(error));
@@ -212,8 +215,10 @@ impl Shared {
         let last = self.last.load(Ordering::Acquire).max(self.wall_version());
         let limit = last.saturating_add(RESERVED_MS << COUNTER_BITS);
         let limit = limit.max(self.limit.load(Ordering::Acquire));
-        write(&self.path, limit, self.expiry_now.load(Ordering::Acquire))?;
+        let floor_ms = self.expiry_now.load(Ordering::Acquire);
+        write(&self.path, limit, floor_ms)?;
         self.limit.store(limit, Ordering::Release);
+        self.floor_on_disk.store(floor_ms, Ordering::Release);
         Ok(())
     }
 

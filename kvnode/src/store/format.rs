@@ -16,6 +16,8 @@ pub(crate) const ENGINE_DIR: &str = "fjall";
 
 const FORMAT_FILE: &str = "FORMAT";
 const CREATING_FILE: &str = "CREATING";
+/// What an interrupted creation or a fresh volume may hold.
+const HARMLESS: [&str; 2] = ["CREATING.new", "lost+found"];
 const FORMAT_HEAD: &str = "ringkv store ";
 const MAX_FORMAT_BYTES: usize = 64;
 
@@ -40,6 +42,10 @@ pub(crate) fn prepare(dir: &Path) -> Result<Found, OpenError> {
     if let Some(format) = format {
         check_format(dir, &format)?;
         remove_if_there(&dir.join(CREATING_FILE)).map_err(io_error)?;
+        if !dir.join(ENGINE_DIR).try_exists().map_err(io_error)? {
+            let detail = format!("its directory {ENGINE_DIR} is gone");
+            return Err(OpenError::Corrupt { path: dir.to_owned(), detail });
+        }
         return Ok(Found::Store);
     }
     if dir.join(CREATING_FILE).try_exists().map_err(io_error)? {
@@ -48,10 +54,12 @@ pub(crate) fn prepare(dir: &Path) -> Result<Found, OpenError> {
             _ => return Ok(Found::New),
         }
     }
-    if let Some(entry) = fs::read_dir(dir).map_err(io_error)?.next() {
+    for entry in fs::read_dir(dir).map_err(io_error)? {
         let name = entry.map_err(io_error)?.file_name();
-        let found = format!("it holds {} and no file {FORMAT_FILE}", name.display());
-        return Err(OpenError::Foreign { path: dir.to_owned(), found });
+        if !HARMLESS.iter().any(|harmless| name == *harmless) {
+            let found = format!("it holds {} and no file {FORMAT_FILE}", name.display());
+            return Err(OpenError::Foreign { path: dir.to_owned(), found });
+        }
     }
     write_new(dir, CREATING_FILE, b"").map_err(io_error)?;
     Ok(Found::New)

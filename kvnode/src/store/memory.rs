@@ -1,9 +1,9 @@
-//! Shell. An engine in memory that loses what was not synced, and fails on request: for tests and
-//! simulations of everything above the engine.
+//! Shell. An engine in memory that loses what was not synced, and fails or hangs on request: for
+//! tests and simulations of everything above the engine.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
@@ -14,7 +14,10 @@ type Tables = BTreeMap<(Table, Bytes), Bytes>;
 
 /// See the module. Its disk is infinite unless told otherwise.
 #[derive(Debug, Default)]
-pub struct MemoryEngine(Mutex<State>);
+pub struct MemoryEngine {
+    state: Mutex<State>,
+    let_go: Condvar,
+}
 
 #[derive(Debug)]
 struct State {
@@ -23,6 +26,7 @@ struct State {
     unsynced: Vec<Vec<Change>>,
     n_syncs: u64,
     fails: bool,
+    is_held: bool,
     is_calm: bool,
     free_bytes: u64,
 }
@@ -35,6 +39,7 @@ impl Default for State {
             unsynced: Vec::new(),
             n_syncs: 0,
             fails: false,
+            is_held: false,
             is_calm: true,
             free_bytes: u64::MAX,
         }
@@ -57,7 +62,8 @@ impl MemoryEngine {
         for changes in state.unsynced.iter().take(n_kept_commits) {
             apply(&mut tables, changes);
         }
-        Self(Mutex::new(State { visible: tables.clone(), on_disk: tables, ..State::default() }))
+        let state = State { visible: tables.clone(), on_disk: tables, ..State::default() };
+        Self { state: Mutex::new(state), let_go: Condvar::new() }
     }
 
     /// How many commits are not synced.
@@ -75,6 +81,17 @@ impl MemoryEngine {
     /// From now on each commit and sync fails.
     pub fn fail(&self) {
         self.state().fails = true;
+    }
+
+    /// From now on each commit and sync waits for [`MemoryEngine::let_go`].
+    pub fn hold(&self) {
+        self.state().is_held = true;
+    }
+
+    /// Ends [`MemoryEngine::hold`].
+    pub fn let_go(&self) {
+        self.state().is_held = false;
+        self.let_go.notify_all();
     }
 
     /// What [`Engine::is_calm`] says from now on.
@@ -96,18 +113,21 @@ impl MemoryEngine {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state when a commit or sync may go on.
+    fn state_to_change(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+        let state = self.let_go.wait_while(self.state(), |state| state.is_held);
+        let state = state.unwrap_or_else(PoisonError::into_inner);
+        if state.fails {
+            return Err(StoreError::Io(std::io::Error::other("injected failure")));
+        }
+        Ok(state)
     }
 }
 
 impl State {
-    fn check(&self) -> Result<(), StoreError> {
-        if self.fails {
-            return Err(StoreError::Io(std::io::Error::other("injected failure")));
-        }
-        Ok(())
-    }
-
     fn sync(&mut self) {
         for changes in std::mem::take(&mut self.unsynced) {
             apply(&mut self.on_disk, &changes);
@@ -145,8 +165,7 @@ impl Engine for MemoryEngine {
     }
 
     fn commit(&self, changes: Vec<Change>, sync: bool) -> Result<(), StoreError> {
-        let mut state = self.state();
-        state.check()?;
+        let mut state = self.state_to_change()?;
         apply(&mut state.visible, &changes);
         state.unsynced.push(changes);
         if sync {
@@ -156,8 +175,7 @@ impl Engine for MemoryEngine {
     }
 
     fn sync(&self) -> Result<(), StoreError> {
-        let mut state = self.state();
-        state.check()?;
+        let mut state = self.state_to_change()?;
         state.sync();
         Ok(())
     }

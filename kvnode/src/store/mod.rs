@@ -19,7 +19,6 @@ mod writer;
 mod tests;
 
 use std::fmt;
-use std::ops::Bound;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,7 +39,7 @@ pub use trim::{Applied, Trim, Trimmed};
 pub use writer::{Writer, WriterScan};
 
 use pipeline::Pipeline;
-use record::arc_bounds;
+use record::key_range;
 
 /// The number of a batch of writes; batches are committed in order. 0 is before the first one.
 pub type BatchNo = u64;
@@ -184,15 +183,14 @@ impl Store {
         arc: RingArc,
         after: Option<&RecordKey>,
     ) -> impl Iterator<Item = Result<(RecordKey, Bytes), StoreError>> + Send + use<> {
-        let (start, end) = arc_bounds(arc);
-        let from = match after {
-            Some(after) if **after.as_bytes() >= start[..] => {
-                Bound::Excluded(&after.as_bytes()[..])
+        let entries = match key_range(arc, after) {
+            None => Box::new(std::iter::empty()),
+            Some((from, to)) => {
+                let (from, to) = (from.as_ref().map(as_bytes), to.as_ref().map(as_bytes));
+                self.engine().scan(Table::Records, from, to)
             }
-            _ => Bound::Included(&start[..]),
         };
-        let to = end.as_ref().map_or(Bound::Unbounded, |end| Bound::Excluded(&end[..]));
-        self.engine().scan(Table::Records, from, to).map(|entry| {
+        entries.map(|entry| {
             let (key, record) = entry?;
             let key = RecordKey::from_raw(key)
                 .ok_or_else(|| StoreError::Corrupt("a record key of impossible length".into()))?;
@@ -289,6 +287,10 @@ impl Drop for Inner {
             let _ = committer.join();
         }
     }
+}
+
+fn as_bytes(key: &RecordKey) -> &[u8] {
+    key.as_bytes()
 }
 
 fn decode(key: &RecordKey, bytes: Bytes) -> Result<Record, StoreError> {

@@ -3,7 +3,7 @@
 //! One committer thread does every fsync, and the commits that could wait for one. `Always`: all
 //! queued batches become one commit with one fsync. `EverySec`: the data thread commits by itself
 //! where nothing can make it wait, else it leaves the batch to the committer, which also syncs each
-//! second and on request. Lock order: `commits`, then `queue`.
+//! second and on request; commits go on meanwhile. Lock order: `commits`, then `queue`.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,6 +36,7 @@ struct Queue {
     batches: VecDeque<Sealed>,
     /// When the oldest unsynced commit must be on disk.
     sync_at: Option<Duration>,
+    is_syncing: bool,
     /// Syncs asked for and syncs done, counted.
     n_wanted: u64,
     n_done: u64,
@@ -49,7 +50,7 @@ pub(crate) struct Pipeline {
     durability: Durability,
     on_failure: OnFailure,
     clock: SystemClock,
-    /// Held by whoever commits or syncs.
+    /// Held by whoever commits.
     commits: Mutex<()>,
     queue: Mutex<Queue>,
     work: Condvar,
@@ -219,45 +220,54 @@ impl Pipeline {
         }
     }
 
-    /// One commit of what is queued, with an fsync where one is due.
+    /// One commit of what is queued, then an fsync where one is due.
     fn step(&self) -> Result<(), StoreError> {
-        let _commits = lock(&self.commits);
+        let commits = lock(&self.commits);
         let mut queue = lock(&self.queue);
         let batches = queue.take_batches();
-        let is_drained = queue.batches.is_empty();
-        let n_wanted = queue.n_wanted;
-        let is_due = queue.stops
-            || n_wanted > queue.n_done
-            || queue.sync_at.is_some_and(|at| at <= self.clock.monotonic());
-        let sync = match self.durability {
-            Durability::Always if !batches.is_empty() => true,
-            Durability::Always | Durability::EverySec => is_drained && is_due,
-        };
         if !batches.is_empty() {
             queue.mark_unsynced(&self.clock);
         }
+        // A sync covers who asked for it before all batches were taken.
+        let n_covered = if queue.batches.is_empty() { queue.n_wanted } else { queue.n_done };
         drop(queue);
 
-        if !batches.is_empty() {
-            let batches: Vec<&Sealed> = batches.iter().collect();
-            self.engine.commit(changes(&batches), sync)?;
-        } else if sync {
-            self.engine.sync()?;
-        }
-        let last = batches.last().map_or(self.released(), |batch| batch.no);
-        if sync {
-            let mut queue = lock(&self.queue);
-            queue.sync_at = None;
-            if is_drained {
-                queue.n_done = n_wanted;
+        if let Some(last) = batches.last() {
+            let sync = self.durability == Durability::Always;
+            let merged: Vec<&Sealed> = batches.iter().collect();
+            self.engine.commit(changes(&merged), sync)?;
+            if sync {
+                lock(&self.queue).sync_at = None;
+                self.synced(last.no, n_covered);
             }
-            drop(queue);
-            self.durable.store(last, Ordering::Release);
-            self.durable_watch.send_replace(last);
-            self.done.notify_all();
+            self.release(last.no);
         }
-        self.release(last);
+
+        let mut queue = lock(&self.queue);
+        let now = self.clock.monotonic();
+        let is_late = queue.sync_at.is_some_and(|at| queue.stops || at <= now);
+        if !is_late && n_covered <= queue.n_done {
+            return Ok(());
+        }
+        queue.sync_at = None;
+        queue.is_syncing = true;
+        drop(queue);
+        let no = self.released();
+        drop(commits);
+        self.engine.sync()?;
+        self.synced(no, n_covered);
         Ok(())
+    }
+
+    fn synced(&self, no: BatchNo, n_covered: u64) {
+        let mut queue = lock(&self.queue);
+        queue.n_done = queue.n_done.max(n_covered);
+        queue.is_syncing = false;
+        drop(queue);
+        if self.durable.swap(no, Ordering::AcqRel) != no {
+            self.durable_watch.send_replace(no);
+        }
+        self.done.notify_all();
     }
 
     fn release(&self, no: BatchNo) {
@@ -283,7 +293,7 @@ impl Pipeline {
 
 impl Queue {
     fn is_clean(&self) -> bool {
-        self.batches.is_empty() && self.sync_at.is_none()
+        self.batches.is_empty() && self.sync_at.is_none() && !self.is_syncing
     }
 
     /// Whether everything was synced until now.

@@ -5,6 +5,7 @@
 //! big-endian, Unix milliseconds), then the value.
 
 use std::fmt;
+use std::ops::Bound;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use ring::{Arc, Point};
@@ -79,9 +80,19 @@ impl fmt::Debug for RecordKey {
     }
 }
 
-/// The first byte string of an arc, and the first after it (`None`: no end).
-pub(crate) fn arc_bounds(arc: Arc) -> ([u8; POINT_BYTES], Option<[u8; POINT_BYTES]>) {
-    (arc.start().to_be_bytes(), arc.last().next().map(Point::to_be_bytes))
+/// The record keys of an arc, or of what of it lies after a key; `None` where that is nothing.
+pub(crate) fn key_range(
+    arc: Arc,
+    after: Option<&RecordKey>,
+) -> Option<(Bound<RecordKey>, Bound<RecordKey>)> {
+    let start = RecordKey::with_point(arc.start(), &[]);
+    let end = arc.last().next().map(|end| RecordKey::with_point(end, &[]));
+    let from = match after {
+        Some(after) if end.as_ref().is_some_and(|end| after >= end) => return None,
+        Some(after) if *after >= start => Bound::Excluded(after.clone()),
+        _ => Bound::Included(start),
+    };
+    Some((from, end.map_or(Bound::Unbounded, Bound::Excluded)))
 }
 
 /// A stored value or the trace of a removed one.

@@ -26,7 +26,7 @@ pub(crate) fn index_entry(expiry_ms: u64, key: &RecordKey) -> (Bytes, Bytes) {
     (bytes.freeze(), key.slice(n_fitting..))
 }
 
-fn decode_entry(key: &[u8], rest: &[u8]) -> Option<(u64, RecordKey)> {
+pub(crate) fn decode_entry(key: &[u8], rest: &[u8]) -> Option<(u64, RecordKey)> {
     let (expiry, head) = key.split_first_chunk::<EXPIRY_BYTES>()?;
     let record_key = RecordKey::from_raw([head, rest].concat().into())?;
     Some((u64::from_be_bytes(*expiry), record_key))

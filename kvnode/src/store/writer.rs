@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, VecDeque, btree_map};
 use std::iter::Peekable;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,7 +10,7 @@ use ring::Arc as RingArc;
 use tokio::sync::watch;
 
 use super::pipeline::Sealed;
-use super::record::POINT_BYTES;
+use super::record::{POINT_BYTES, key_range};
 use super::{BatchNo, Op, Record, RecordKey, Store, StoreError, decode};
 
 /// What a write costs in memory beside its bytes, about.
@@ -116,16 +115,11 @@ impl Writer {
     pub fn scan_from(&mut self, arc: RingArc, after: Option<&RecordKey>) -> WriterScan<'_> {
         self.forget_released();
         let committed = Box::new(self.store.scan(arc, after)) as CommittedScan;
-        let start = RecordKey::with_point(arc.start(), &[]);
-        let from = match after {
-            Some(after) if *after >= start => Bound::Excluded(after.clone()),
-            _ => Bound::Included(start),
+        let pending = match key_range(arc, after) {
+            None => btree_map::Range::default(),
+            Some(range) => self.overlay.range(range),
         };
-        let to = arc
-            .last()
-            .next()
-            .map_or(Bound::Unbounded, |end| Bound::Excluded(RecordKey::with_point(end, &[])));
-        let pending = self.overlay.range((from, to)).peekable();
+        let pending = pending.peekable();
         WriterScan { committed: committed.peekable(), pending, depends_on: 0 }
     }
 
