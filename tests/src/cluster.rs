@@ -52,8 +52,8 @@ impl Options {
         Self { nodes, ..Self::default() }
     }
 
-    /// Bounds the rate of handoffs: low enough, a test is sure to meet one half-way. The bound stays
-    /// over a restart until another one is given.
+    /// Bounds the rate of handoffs: low enough, a test is sure to meet one half-way. The bound
+    /// stays over a restart until another one is given.
     #[must_use]
     pub fn bytes_per_second(mut self, bytes_per_second: u64) -> Self {
         self.more.push(format!("--max-bytes-per-second={bytes_per_second}"));
