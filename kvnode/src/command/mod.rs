@@ -1,6 +1,7 @@
 //! Pure. The commands on keys: a command and a keyspace in, a reply out. Who may run one, and when
 //! its reply may go out, is the executor's business.
 
+pub(crate) mod connection;
 mod counter;
 mod expiry;
 mod glob;
@@ -8,6 +9,7 @@ mod keys;
 mod number;
 mod piece;
 mod reply;
+pub(crate) mod server;
 mod slice;
 mod string;
 mod versioned;
@@ -78,6 +80,9 @@ impl From<String> for Failure {
 pub(crate) const NOT_AN_INTEGER: &str = "ERR value is not an integer or out of range";
 pub(crate) const SYNTAX_ERROR: &str = "ERR syntax error";
 
+/// The Redis whose commands and replies these are; clients choose features by it.
+pub(crate) const REDIS_VERSION: &str = "7.0.15";
+
 type Outcome = Result<Reply, Failure>;
 
 /// One keyed command on its way through its function.
@@ -92,6 +97,8 @@ pub(crate) struct Context<'a, K> {
     pub(crate) space: &'a mut K,
     /// The longest value that may be written.
     pub(crate) max_value_bytes: usize,
+    /// The most bytes that one reply may take.
+    pub(crate) max_reply_bytes: usize,
 }
 
 impl<'a, K: Keyspace> Context<'a, K> {

@@ -21,6 +21,8 @@ pub(crate) enum Reply {
     Bulk(Bytes),
     /// No value.
     Null,
+    /// No array.
+    NullArray,
     /// Values in order.
     Array(Vec<Reply>),
     /// Names and values.
@@ -61,6 +63,7 @@ impl Reply {
             Self::Integer(value) => encode::integer(out, *value),
             Self::Bulk(value) => encode::bulk(out, value),
             Self::Null => encode::null(out, protocol),
+            Self::NullArray => encode::null_array(out, protocol),
             Self::Array(values) => {
                 encode::array_header(out, values.len());
                 values.iter().for_each(|value| value.encode(out, protocol));

@@ -1,5 +1,6 @@
 //! Pure. GET, SET and their variants.
 
+use bytes::Bytes;
 use resp::is_keyword;
 
 use super::expiry::{Unit, read_expiry};
@@ -164,8 +165,18 @@ pub(super) fn get_ex<K: Keyspace>(ctx: &mut Context<'_, K>) -> Outcome {
 
 pub(super) fn mget<K: Keyspace>(ctx: &mut Context<'_, K>) -> Outcome {
     let mut values = Vec::with_capacity(ctx.keys.len());
+    let mut bytes = 0;
     for key in ctx.keys {
-        values.push(Reply::value(ctx.space.get(key)?.map(|entry| entry.value)));
+        let value = ctx.space.get(key)?.map(|entry| entry.value);
+        bytes += value.as_ref().map_or(0, Bytes::len);
+        if bytes > ctx.max_reply_bytes {
+            let limit = ctx.max_reply_bytes;
+            return Err(format!(
+                "ERR reply is over the limit of {limit} bytes; ask for fewer keys"
+            )
+            .into());
+        }
+        values.push(Reply::value(value));
     }
     Ok(Reply::Array(values))
 }

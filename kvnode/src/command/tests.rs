@@ -73,7 +73,14 @@ impl MemorySpace {
             .collect();
         let max_value_bytes = self.max_value_bytes;
         let key = keys.first().expect("a command with keys");
-        let mut ctx = Context { command, key, keys: &keys, space: self, max_value_bytes };
+        let mut ctx = Context {
+            command,
+            key,
+            keys: &keys,
+            space: self,
+            max_value_bytes,
+            max_reply_bytes: 200,
+        };
         match run(spec.id, &mut ctx) {
             Ok(reply) => reply,
             Err(Failure::Refused(text)) => Reply::Error(text),
@@ -97,6 +104,7 @@ fn show(reply: &Reply) -> String {
         Reply::Integer(value) => value.to_string(),
         Reply::Bulk(value) => format!("\"{}\"", value.escape_ascii()),
         Reply::Null => "(nil)".to_owned(),
+        Reply::NullArray => "(nil array)".to_owned(),
         Reply::Array(values) | Reply::Set(values) => {
             format!("[{}]", values.iter().map(show).collect::<Vec<_>>().join(", "))
         }

@@ -200,6 +200,16 @@ fn values_are_bounded() {
 }
 
 #[test]
+fn replies_are_bounded() {
+    let mut space = MemorySpace { max_value_bytes: 100, ..MemorySpace::default() };
+    let value = "x".repeat(100);
+    let over = "ERR reply is over the limit of 200 bytes; ask for fewer keys";
+    check_in(&mut space, &format!("SET k {value} -> OK"));
+    check_in(&mut space, &format!(r#"MGET k k -> ["{value}", "{value}"]"#));
+    check_in(&mut space, &format!("MGET k k k -> {over}"));
+}
+
+#[test]
 fn types_and_renames() {
     check(
         r#"
