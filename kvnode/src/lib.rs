@@ -3,4 +3,6 @@
 
 mod command;
 pub mod executor;
+pub mod metrics;
+mod server;
 pub mod store;

@@ -5,6 +5,7 @@ mod capture;
 mod check;
 mod control;
 mod range;
+mod request;
 mod transaction;
 
 use std::sync::Arc as Shared;
@@ -24,8 +25,10 @@ pub use control::{
 use crate::command::connection::{self, Session};
 use crate::command::server::{self, Facts};
 use crate::command::{self, Context, Failure, Piece, Reply, next_reply, parse_arc};
+use crate::metrics::Metrics;
 use crate::store::{BatchNo, HybridClock, MAX_KEY_BYTES, RecordKey, Writer};
 use check::{Refusal, check_marked};
+use request::publish;
 use transaction::{Capture, Transaction};
 
 pub(crate) use range::PieceDone;
@@ -132,6 +135,8 @@ pub(crate) struct Executor {
     segments: Segments,
     captures: Vec<Capture>,
     view: watch::Sender<PublishedView>,
+    metrics: Shared<Metrics>,
+    /// Kept for its memory: the keys of the command at hand.
     keys: Vec<RecordKey>,
 }
 
@@ -141,11 +146,12 @@ impl Executor {
         clock: HybridClock,
         identity: Identity,
         limits: ExecutorLimits,
+        metrics: Shared<Metrics>,
     ) -> Self {
         let segments = Segments::waiting("the server is starting");
         let view = watch::Sender::new(publish(&segments, &identity.server, 1));
         let (captures, keys) = (Vec::new(), Vec::new());
-        Self { writer, clock, identity, limits, segments, captures, view, keys }
+        Self { writer, clock, identity, limits, segments, captures, view, metrics, keys }
     }
 
     /// Runs one command of a connection, or says why not.
@@ -155,7 +161,9 @@ impl Executor {
         command: &Command,
         facts: impl FnOnce() -> Facts,
     ) -> Verdict {
-        let Some(spec) = lookup(command.name()) else {
+        let spec = lookup(command.name());
+        self.metrics.count_command(spec.map(|spec| spec.kind));
+        let Some(spec) = spec else {
             let text = unknown_command_error(command.name(), command.args().skip(1));
             return answer_error(text);
         };
@@ -226,7 +234,7 @@ impl Executor {
 
     /// Everything that may keep a command from running, before anything of it is applied.
     fn check_keys(
-        &self,
+        &mut self,
         session: &Session,
         spec: &CommandSpec,
         keys: &[RecordKey],
@@ -243,6 +251,10 @@ impl Executor {
         if is_write && command::grows(spec.id) && self.writer.store().is_disk_full() {
             return Err(Failure::from(DISK_FULL).into());
         }
+        self.check_backlog()
+    }
+
+    fn check_backlog(&mut self) -> Result<(), Blocked> {
         if self.writer.pending_bytes() > self.limits.max_pending_bytes {
             return Err(Blocked::Hold(Hold::Backlog));
         }
@@ -315,13 +327,16 @@ impl Executor {
                 None => answer(Err(command::NOT_AN_INTEGER.into()), 0),
             },
             _ => {
-                let piece = Piece::parse(id, command).map_err(Blocked::from);
-                match piece.and_then(|piece| self.run_piece(session, &piece)) {
+                let done = match Piece::parse(id, command) {
+                    Ok(piece) => self.run_piece(session, &piece),
+                    Err(failure) => Err(self.settle(session, failure.into())),
+                };
+                match done {
                     Ok(done) => {
                         let batch = done.depends_on;
                         Verdict::Answer(done.into_reply(id), batch)
                     }
-                    Err(blocked) => self.settle(session, blocked),
+                    Err(verdict) => verdict,
                 }
             }
         }
@@ -345,9 +360,11 @@ impl Executor {
         Ok(Reply::Ok)
     }
 
-    /// Closes the open batch; see [`Writer::seal`].
-    pub(crate) fn seal(&mut self) {
+    /// Closes the open batch, if there is anything in it; see [`Writer::seal`].
+    pub(crate) fn seal(&mut self) -> Option<BatchNo> {
+        let batch = self.has_open_writes().then(|| self.writer.open_batch());
         self.writer.seal();
+        batch
     }
 
     pub(crate) fn released(&self) -> BatchNo {
@@ -361,6 +378,14 @@ impl Executor {
 
     pub(crate) fn segments(&self) -> &Segments {
         &self.segments
+    }
+
+    pub(crate) fn released_watch(&self) -> watch::Receiver<BatchNo> {
+        self.writer.released_watch()
+    }
+
+    pub(crate) const fn limits(&self) -> &ExecutorLimits {
+        &self.limits
     }
 
     pub(crate) fn watch_view(&self) -> watch::Receiver<PublishedView> {
@@ -377,72 +402,6 @@ impl Executor {
             ring_share: self.segments.arcs.arcs().share(),
             ..facts
         }
-    }
-
-    /// Does what the control thread asks for; whether held commands are to be tried again.
-    pub(crate) fn control(&mut self, request: ControlRequest) -> bool {
-        match request {
-            ControlRequest::Publish { segments, applied } => {
-                self.publish(segments);
-                let _ = applied.send(self.writer.last_batch());
-                return true;
-            }
-            ControlRequest::OpenCapture { id, arcs, queue, opened } => {
-                self.captures.retain(|capture| capture.id != id);
-                self.captures.push(Capture { id, arcs, queue });
-                let version = self.clock.last_version();
-                let _ = opened.send(OpenedCapture { batch: self.writer.last_batch(), version });
-            }
-            ControlRequest::CloseCapture { id, closed } => {
-                self.captures.retain(|capture| capture.id != id);
-                let _ = closed.send(());
-                return true;
-            }
-            ControlRequest::Expire { keys, removed } => {
-                let _ = removed.send(self.expire(&keys));
-            }
-        }
-        false
-    }
-
-    fn publish(&mut self, segments: Segments) {
-        let number = self.view.borrow().number;
-        let (old, server) = (&self.segments, &self.identity.server);
-        let has_changed = old.view(server, number) != segments.view(server, number);
-        self.segments = segments;
-        if has_changed {
-            self.view.send_replace(publish(&self.segments, server, number + 1));
-        }
-    }
-
-    /// Removes records that are expired and served here; how many.
-    fn expire(&mut self, keys: &[RecordKey]) -> usize {
-        let now_ms = self.clock.expiry_now();
-        let mut n_removed = 0;
-        for key in keys {
-            let point = key.point();
-            let is_held = self
-                .captures
-                .iter()
-                .any(|capture| capture.arcs.contains(point) && capture.queue.over_limit());
-            if is_held || check::check_point(&self.segments, point).is_err() {
-                continue;
-            }
-            match self.writer.get(key) {
-                Ok((Some(record), _)) if record.value.is_some() && !record.is_live(now_ms) => {
-                    let mut transaction =
-                        Transaction::new(&mut self.writer, &self.clock, &self.captures);
-                    n_removed +=
-                        usize::from(command::Keyspace::remove(&mut transaction, key).is_ok());
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    let error = error.or_fatal();
-                    tracing::error!(%error, "a record that may be expired cannot be read");
-                }
-            }
-        }
-        n_removed
     }
 }
 
@@ -493,12 +452,6 @@ fn answer(outcome: Result<Reply, Failure>, batch: BatchNo) -> Verdict {
 
 fn answer_error(text: String) -> Verdict {
     Verdict::Answer(Reply::Error(text.into()), 0)
-}
-
-fn publish(segments: &Segments, server: &Server, number: u64) -> PublishedView {
-    // A view is a tree of numbers and strings: it always has a JSON form.
-    let json = serde_json::to_vec(&segments.view(server, number)).unwrap_or_default();
-    PublishedView { number, json: json.into() }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use ring::{Arc, Point};
 
 use super::check::check_marked;
 use super::transaction::Transaction;
-use super::{Blocked, Executor};
+use super::{Blocked, Executor, Verdict};
 use crate::command::connection::Session;
 use crate::command::{Failure, Keyspace as _, Piece, PieceKind};
 use crate::store::{BatchNo, RecordHead, RecordKey, StoreError};
@@ -32,13 +32,18 @@ impl Executor {
     /// Works on the part of the piece that lies in the segment of its start.
     pub(crate) fn run_piece(
         &mut self,
-        session: &Session,
+        session: &mut Session,
         piece: &Piece,
-    ) -> Result<PieceDone, Blocked> {
+    ) -> Result<PieceDone, Verdict> {
+        self.try_piece(session, piece).map_err(|blocked| self.settle(session, blocked))
+    }
+
+    fn try_piece(&mut self, session: &Session, piece: &Piece) -> Result<PieceDone, Blocked> {
         let start = piece.arc.start();
         let segment = check_marked(&self.segments, session.marks(), start)
             .map_err(|refusal| self.block(session, refusal))?;
         if piece.kind == PieceKind::Flush {
+            self.check_backlog()?;
             self.check_throttle(session, segment, |arcs| {
                 !arcs.intersection(&segment.into()).is_empty()
             })?;

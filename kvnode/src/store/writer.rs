@@ -176,7 +176,8 @@ impl Writer {
 
     /// Memory of the writes that are not released; to be bounded by not taking more of them.
     #[must_use]
-    pub const fn pending_bytes(&self) -> usize {
+    pub fn pending_bytes(&mut self) -> usize {
+        self.forget_released();
         self.n_open_bytes + self.n_sealed_bytes
     }
 

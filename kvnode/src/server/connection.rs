@@ -1,0 +1,261 @@
+//! Shell. One client's connection: commands in, replies out, in one task.
+
+use std::io;
+use std::rc::Rc;
+
+use bytes::BytesMut;
+use resp::{Command, CommandDecoder, Decoded};
+use shell::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::node::Node;
+use super::output::Output;
+use super::walk::walk;
+use crate::command::Reply;
+use crate::command::connection::Session;
+use crate::executor::{Hold, PublishedView, Verdict};
+use crate::store::BatchNo;
+
+/// How much is read at once.
+const READ_BYTES: usize = 16 << 10;
+/// The most that is made room for at once, for a long value.
+const MAX_READ_BYTES: usize = 1 << 20;
+/// How many commands of one connection run before others have their turn.
+const COMMANDS_A_TURN: usize = 1_024;
+/// How long RINGKV.WATCH waits for a change.
+const WATCH_HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(1);
+const STOPPING: &str = "TRYAGAIN the server is stopping; the command was not applied";
+
+/// See the module.
+pub(super) struct Connection {
+    node: Rc<Node>,
+    stream: TcpStream,
+    session: Session,
+    decoder: CommandDecoder,
+    input: BytesMut,
+    output: Output,
+    released: watch::Receiver<BatchNo>,
+    view: watch::Receiver<PublishedView>,
+    held: Option<Held>,
+    /// No further command is read: the client is done, or broke the protocol.
+    is_closing: bool,
+    is_draining: bool,
+}
+
+struct Held {
+    command: Command,
+    hold: Hold,
+    deadline: Instant,
+}
+
+enum Turn {
+    /// Every whole command was run, or the rest has to wait.
+    Done,
+    /// Others are to have their turn.
+    Yield,
+}
+
+impl Connection {
+    pub(super) fn new(node: Rc<Node>, stream: TcpStream, session: Session) -> Self {
+        let view = node.executor.borrow().watch_view();
+        Self {
+            decoder: CommandDecoder::new(node.settings.decoder),
+            released: node.released.clone(),
+            input: BytesMut::new(),
+            output: Output::default(),
+            held: None,
+            is_closing: false,
+            is_draining: false,
+            node,
+            stream,
+            session,
+            view,
+        }
+    }
+
+    /// Serves the client until one of both sides ends.
+    pub(super) async fn run(mut self) -> io::Result<()> {
+        let token = self.node.drain.clone();
+        let draining = token.signaled();
+        tokio::pin!(draining);
+        loop {
+            let turn = self.run_commands().await;
+            self.write_ready()?;
+            if matches!(turn, Turn::Yield) {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            if self.is_closing && self.held.is_none() && self.output.is_empty() {
+                return Ok(());
+            }
+            let is_gated = self.output.is_gated();
+            let released = *self.released.borrow_and_update();
+            let has_ready = !self.output.ready(released).is_empty();
+            tokio::select! {
+                biased;
+                changed = self.released.changed(), if is_gated => {
+                    changed.map_err(io::Error::other)?;
+                }
+                ready = self.stream.writable(), if has_ready => ready?,
+                ready = self.stream.readable(), if self.wants_input() => {
+                    ready?;
+                    self.read()?;
+                }
+                () = wait_held(&self.node, self.held.as_ref()), if self.held.is_some() => {
+                    self.retry_held();
+                }
+                () = &mut draining, if !self.is_draining => {
+                    self.is_draining = true;
+                    self.is_closing = true;
+                    if self.held.take().is_some() {
+                        self.answer(&Reply::Error(STOPPING.into()), 0);
+                    }
+                }
+            }
+        }
+    }
+
+    fn wants_input(&self) -> bool {
+        !self.is_closing && self.held.is_none() && self.has_room()
+    }
+
+    fn has_room(&self) -> bool {
+        self.output.len() < self.node.settings.max_output_bytes
+    }
+
+    fn read(&mut self) -> io::Result<()> {
+        let missing = self.decoder.missing(&self.input).min(MAX_READ_BYTES);
+        self.input.reserve(missing.max(READ_BYTES));
+        match self.stream.try_read_buf(&mut self.input) {
+            Ok(0) => self.is_closing = true,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Writes what may go out, as far as the client takes it.
+    fn write_ready(&mut self) -> io::Result<()> {
+        loop {
+            let released = *self.released.borrow_and_update();
+            let ready = self.output.ready(released);
+            if ready.is_empty() {
+                return Ok(());
+            }
+            match self.stream.try_write(ready) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n_bytes) => self.output.consume(n_bytes),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Runs the commands that have arrived whole, as far as replies find room.
+    async fn run_commands(&mut self) -> Turn {
+        for _ in 0..COMMANDS_A_TURN {
+            if self.held.is_some() || !self.has_room() {
+                return Turn::Done;
+            }
+            let command = match self.decoder.decode(&mut self.input) {
+                Ok(None) => return Turn::Done,
+                Ok(Some(Decoded::Command(command))) => command,
+                Ok(Some(Decoded::Refused(refusal))) => {
+                    self.output.push(0, 0, |out| refusal.encode(out));
+                    continue;
+                }
+                Err(error) => {
+                    if !self.is_closing {
+                        self.output.push(0, 0, |out| error.encode(out));
+                        self.is_closing = true;
+                    }
+                    self.input.clear();
+                    return Turn::Done;
+                }
+            };
+            let verdict = self.execute(&command);
+            self.settle(verdict, command, None).await;
+        }
+        Turn::Yield
+    }
+
+    fn execute(&mut self, command: &Command) -> Verdict {
+        let node = &self.node;
+        let mut executor = node.executor.borrow_mut();
+        let verdict = executor.execute(&mut self.session, command, || node.facts());
+        if executor.has_open_writes() {
+            node.seal_soon();
+        }
+        verdict
+    }
+
+    async fn settle(&mut self, verdict: Verdict, command: Command, deadline: Option<Instant>) {
+        match verdict {
+            Verdict::Answer(reply, batch) => self.answer(&reply, batch),
+            Verdict::Close(reply) => {
+                self.answer(&reply, 0);
+                self.is_closing = true;
+                self.input.clear();
+                // Nothing behind QUIT is read, so what the decoder keeps of it does not matter.
+                self.decoder = CommandDecoder::new(self.node.settings.decoder);
+            }
+            Verdict::Hold(hold) => {
+                self.node.metrics.count_held();
+                let limit = self.node.settings.max_hold;
+                let deadline = deadline.unwrap_or_else(|| Instant::now() + limit);
+                self.held = Some(Held { command, hold, deadline });
+            }
+            Verdict::Walk(id) => {
+                let node = Rc::clone(&self.node);
+                let (reply, batch) = walk(&node, &mut self.session, id, &command).await;
+                self.answer(&reply, batch);
+            }
+            Verdict::Watch(number) => self.answer_view(number).await,
+        }
+    }
+
+    fn answer(&mut self, reply: &Reply, batch: BatchNo) {
+        if let Reply::Error(_) = reply {
+            self.node.metrics.count_error();
+        }
+        let protocol = self.session.protocol;
+        let released = self.node.executor.borrow().released();
+        self.output.push(batch, released, |out| reply.encode(out, protocol));
+    }
+
+    /// Tries the held command once more; past its deadline it fails.
+    fn retry_held(&mut self) {
+        let Some(Held { command, hold, deadline }) = self.held.take() else { return };
+        if Instant::now() >= deadline {
+            return self.answer(&Reply::Error(hold.too_long()), 0);
+        }
+        match self.execute(&command) {
+            Verdict::Hold(hold) => self.held = Some(Held { command, hold, deadline }),
+            Verdict::Answer(reply, batch) => self.answer(&reply, batch),
+            // No other verdict comes of a command on keys or of a piece.
+            other => debug_assert!(false, "a held command became {other:?}"),
+        }
+    }
+
+    async fn answer_view(&mut self, number: u64) {
+        let changed = self.view.wait_for(|view| view.number != number);
+        let drain = self.node.drain.clone();
+        let view = tokio::select! {
+            view = changed => view.ok().map(|view| view.json.clone()),
+            () = tokio::time::sleep(WATCH_HEARTBEAT) => None,
+            () = drain.signaled() => None,
+        };
+        let view = view.unwrap_or_else(|| self.view.borrow().json.clone());
+        self.answer(&Reply::Bulk(view), 0);
+    }
+}
+
+async fn wait_held(node: &Node, held: Option<&Held>) {
+    let Some(Held { hold, deadline, .. }) = held else { return };
+    tokio::select! {
+        () = node.wait(hold) => {}
+        () = tokio::time::sleep_until(*deadline) => {}
+    }
+}
