@@ -5,12 +5,12 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rebalance::Status;
 use shell::clock::{Clock, SystemClock};
 
-use crate::cluster_api::Status;
 use crate::progress::Tracker;
 
-/// Handoffs that get a bar of their own; the bar of the whole change counts all.
+/// Pairs of servers that get a bar of their own; the bar of the whole change counts all.
 const BARS_MAX: usize = 16;
 /// The least time between two lines about the same change.
 const LINE_EVERY: Duration = Duration::from_secs(1);
@@ -28,6 +28,11 @@ impl Console {
         let target =
             if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         Self { bars: MultiProgress::with_draw_target(target), terminal }
+    }
+
+    /// Whether a person is looking.
+    pub(crate) const fn is_terminal(&self) -> bool {
+        self.terminal
     }
 
     /// Writes to standard output. A reader that has seen enough, as `head`, is no failure.
@@ -128,16 +133,17 @@ fn draw(bars: &MultiProgress, shown: &mut Shown) {
     let total = shown.total.get_or_insert_with(|| bars.add(new_bar()));
     let (moved, keys) = shown.tracker.keys();
     update(total, shown.tracker.title(), shown.tracker.text(), moved, keys);
-    for (id, handoff) in shown.tracker.handoffs() {
-        if !shown.bars.contains_key(id) {
-            if handoff.is_over() || shown.bars.len() >= BARS_MAX {
+    for pair in shown.tracker.pairs() {
+        let title = pair.title();
+        if !shown.bars.contains_key(&title) {
+            if pair.is_over() || shown.bars.len() >= BARS_MAX {
                 continue;
             }
-            shown.bars.insert(id.to_owned(), bars.add(new_bar()));
+            shown.bars.insert(title.clone(), bars.add(new_bar()));
         }
-        let Some(bar) = shown.bars.get(id) else { continue };
-        let (moved, keys) = handoff.keys();
-        update(bar, handoff.title(), handoff.text(), moved, keys);
+        let Some(bar) = shown.bars.get(&title) else { continue };
+        let (moved, keys) = pair.keys();
+        update(bar, title, pair.text(), moved, keys);
     }
 }
 

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use crate::failure::Failure;
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// A client of one cluster.
@@ -44,6 +45,13 @@ impl ClusterClient {
     ) -> Result<T, Failure> {
         let body = serde_json::to_vec(body).context("encode the request")?;
         self.request(Method::POST, path, body.into()).await
+    }
+
+    /// Whether a path is answered with success.
+    pub(crate) async fn is_ok(&self, path: &str) -> bool {
+        let exchange = self.exchange(Method::GET, path, Bytes::new());
+        let answer = tokio::time::timeout(PROBE_TIMEOUT, exchange).await;
+        matches!(answer, Ok(Ok((status, _))) if status.is_success())
     }
 
     async fn request<T: DeserializeOwned>(

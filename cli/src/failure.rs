@@ -32,6 +32,10 @@ impl Failure {
         Self { code: exit::FAILURE, error: anyhow::anyhow!("{text}") }
     }
 
+    pub(crate) fn into_error(self) -> anyhow::Error {
+        self.error
+    }
+
     pub(crate) fn with_code(code: u8, error: anyhow::Error) -> Self {
         Self { code, error }
     }

@@ -1,20 +1,29 @@
 //! Shell. `ringkv local`: a whole cluster on one machine, each server a process of its own.
 
-#![allow(dead_code)]
-
 mod backoff;
 mod cluster_file;
 mod data_dir;
+mod fleet;
+mod http;
 mod keeper;
 mod log_file;
 mod ports;
+mod ready;
 mod settings;
+mod supervisor;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
+use handoff::ClusterId;
+use shell::rng::{OsRng, Rng};
 
+use self::data_dir::DataDir;
+use self::settings::Settings;
+use crate::bars::Console;
+use crate::cluster_client::block_on;
 use crate::failure::Failure;
 use crate::options::{Durability, Placement, server_count, virtual_nodes};
 
@@ -68,7 +77,31 @@ While it runs:
 
 Ctrl-C stops it cleanly. RUST_LOG=info (or debug) says more.";
 
-pub(crate) fn run(args: LocalArgs) -> Result<(), Failure> {
-    let _ = args;
-    Err(Failure::other("not wired yet"))
+/// How long to wait for the last processes of an earlier run, which end by themselves.
+const LEFTOVERS_WAIT: Duration = Duration::from_secs(5);
+
+pub(crate) fn run(args: &LocalArgs) -> Result<(), Failure> {
+    let console = Console::new();
+    let log_console = console.clone();
+    shell::telemetry::init_to("local", "warn", console.is_terminal(), move || log_console.clone())
+        .map_err(Failure::usage)?;
+
+    let data = DataDir::open(&args.data)?;
+    let new_id = ClusterId(OsRng.next_u128());
+    let Settings { cluster, new, notes } = settings::resolve(args, data.load()?, new_id);
+    for note in notes {
+        console.say(&format!("note: {note}"));
+    }
+    let (resp, http) = (cluster.resp_port, cluster.http_port);
+    if resp == http {
+        return Err(Failure::usage("--resp-port and --http-port must differ"));
+    }
+    let wait = if new { Duration::ZERO } else { LEFTOVERS_WAIT };
+    ports::demand(args.bind, resp, "--resp-port", "a Redis server", wait)?;
+    ports::demand(args.bind, http, "--http-port", "another program (on macOS: AirPlay)", wait)?;
+    ports::settle(&cluster.ports(), wait);
+    data.store(&cluster).map_err(Failure::storage)?;
+
+    let public = SocketAddr::new(args.bind, http);
+    block_on(supervisor::run(data, cluster, public, console))
 }

@@ -11,6 +11,7 @@ mod node;
 mod options;
 mod plan;
 mod progress;
+mod reasons;
 mod ring;
 mod router;
 mod scale;
@@ -70,7 +71,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Local(args) => local::run(args),
+        Command::Local(args) => local::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Scale(args) => scale::run(&args),
         Command::Plan(args) => plan::run(&args),

@@ -1,9 +1,10 @@
 //! Shell. `ringkv plan`: what a change of size would move, before anything moves.
 
 use clap::Args;
+use rebalance::Preview;
 
 use crate::bars::Console;
-use crate::cluster_api::{self, Plan};
+use crate::cluster_api;
 use crate::cluster_client::{ClusterClient, block_on};
 use crate::failure::Failure;
 use crate::figures;
@@ -21,7 +22,7 @@ pub(crate) struct PlanArgs {
     /// How many servers the ring would have
     #[arg(long, value_name = "N", value_parser = server_count())]
     replicas: u16,
-    /// Answer JSON: from, to, added, removed, moves, refusals
+    /// Answer JSON: from, to, joining, leaving, moves, keys, bytes, refused
     #[arg(long)]
     json: bool,
 }
@@ -29,11 +30,12 @@ pub(crate) struct PlanArgs {
 const EXAMPLES: &str = "\
 Examples:
   ringkv plan --replicas 5
-  ringkv plan --replicas 2 --json | jq '[.moves[].keys] | add'";
+  ringkv plan --replicas 2 --json | jq .keys";
 
 pub(crate) fn run(args: &PlanArgs) -> Result<(), Failure> {
     let path = format!("/plan?replicas={}", args.replicas);
-    let plan: Plan = block_on(async { ClusterClient::new(&args.cluster.url)?.get(&path).await })?;
+    let plan: Preview =
+        block_on(async { ClusterClient::new(&args.cluster.url)?.get(&path).await })?;
     if args.json {
         Console::print(&format!("{}\n", cluster_api::to_json(&plan)));
     } else {
@@ -42,9 +44,9 @@ pub(crate) fn run(args: &PlanArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn text(plan: &Plan) -> String {
+fn text(plan: &Preview) -> String {
     let mut text = format!("from {} to {}", plan.from, figures::of(plan.to as u64, "server"));
-    for (verb, names) in [("add", &plan.added), ("remove", &plan.removed)] {
+    for (verb, names) in [("add", &plan.joining), ("remove", &plan.leaving)] {
         if !names.is_empty() {
             text.push_str(&format!(", {verb} {}", names.join(", ")));
         }
@@ -69,11 +71,11 @@ fn text(plan: &Plan) -> String {
         text.push_str(&format!("\n{}\n", figures::table(&header, &rows)));
         text.push_str(&format!(
             "in all {}, {}\n",
-            figures::of(plan.moves.iter().map(|pair| pair.keys).sum(), "key"),
-            figures::bytes(plan.moves.iter().map(|pair| pair.bytes).sum()),
+            figures::of(plan.keys, "key"),
+            figures::bytes(plan.bytes),
         ));
     }
-    for refusal in &plan.refusals {
+    for refusal in &plan.refused {
         text.push_str(&format!("would not start: {refusal}\n"));
     }
     text
@@ -81,25 +83,28 @@ fn text(plan: &Plan) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rebalance::{Preview, PreviewMove};
+
     use super::text;
-    use crate::cluster_api::{Plan, PlannedMove};
 
     #[test]
     fn the_plan_names_pairs_sums_and_refusals() {
-        let pair = |source: &str, keys| PlannedMove {
+        let pair = |source: &str, keys| PreviewMove {
             source: source.into(),
             target: "kv-2".into(),
             arc_share: 1.0 / 6.0,
             keys,
             bytes: keys * 100,
         };
-        let plan = Plan {
+        let plan = Preview {
             from: 2,
             to: 3,
-            added: vec!["kv-2".into()],
-            removed: vec![],
+            joining: vec!["kv-2".into()],
+            leaving: vec![],
             moves: vec![pair("kv-0", 1_000), pair("kv-1", 24)],
-            refusals: vec!["kv-1 does not answer".into()],
+            keys: 1_024,
+            bytes: 102_400,
+            refused: vec!["kv-1 does not answer".into()],
         };
         assert_eq!(
             text(&plan),
@@ -114,7 +119,7 @@ in all 1,024 keys, 100.0 KiB
 would not start: kv-1 does not answer
 "
         );
-        let idle = Plan { from: 3, to: 3, ..Plan::default() };
+        let idle = Preview { from: 3, to: 3, ..Preview::default() };
         assert_eq!(text(&idle), "from 3 to 3 servers\nnothing would move\n");
     }
 }

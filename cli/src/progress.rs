@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::cluster_api::{HandoffProgress, Rebalance};
+use rebalance::{HandoffState, PairProgress, Rebalance};
+
 use crate::figures;
 
 /// The time over which a rate is averaged.
@@ -14,17 +15,16 @@ const RATE_STEP: Duration = Duration::from_millis(50);
 /// One change of the ring from its begin to its end, as seen from outside.
 #[derive(Debug)]
 pub(crate) struct Tracker {
-    began: Duration,
-    now: Duration,
-    from: usize,
-    to: usize,
-    handoffs: BTreeMap<String, Handoff>,
+    latest: Rebalance,
+    rate: Rate,
+    pair_rates: BTreeMap<(String, String), Rate>,
 }
 
-/// One handoff of the change.
-#[derive(Clone, Debug)]
-pub(crate) struct Handoff {
-    pub(crate) progress: HandoffProgress,
+/// What goes from one server to another.
+#[derive(Debug)]
+pub(crate) struct Pair<'a> {
+    progress: &'a PairProgress,
+    state: HandoffState,
     rate: Rate,
 }
 
@@ -63,22 +63,25 @@ impl Rate {
         }
         Duration::try_from_secs_f64(float(keys) / self.keys_per_second).ok()
     }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "never negative")]
+    fn text(&self, keys_left: u64) -> String {
+        let speed = format!("{}/s", figures::bytes(self.bytes_per_second as u64));
+        match self.time_left(keys_left) {
+            Some(left) => format!("{speed}  ETA {}", figures::duration(left)),
+            None => speed,
+        }
+    }
 }
 
-impl Handoff {
-    /// Whether the target owns what it was to get, or the handoff was given up.
+impl Pair<'_> {
     pub(crate) fn is_over(&self) -> bool {
-        matches!(self.progress.state.as_str(), "owned" | "given" | "dropped" | "refused")
-    }
-
-    fn is_given_up(&self) -> bool {
-        matches!(self.progress.state.as_str(), "dropped" | "refused")
+        self.state >= HandoffState::Done
     }
 
     /// Moved keys, and the estimate of all, never below them.
     pub(crate) fn keys(&self) -> (u64, u64) {
-        let moved = self.progress.keys_moved;
-        (moved, if self.is_over() { moved } else { self.progress.keys_total.max(moved) })
+        (self.progress.keys_moved, self.progress.keys_total.max(self.progress.keys_moved))
     }
 
     /// The two servers.
@@ -86,14 +89,15 @@ impl Handoff {
         format!("{} -> {}", self.progress.source, self.progress.target)
     }
 
-    /// Keys, bytes, rate, state and time left.
+    /// Keys, bytes, state, rate and time left.
     pub(crate) fn text(&self) -> String {
         let (moved, total) = self.keys();
         let amount = amount(moved, total, self.progress.bytes_moved);
+        let state = state_name(self.state);
         if self.is_over() {
-            return format!("{amount}  {}", self.progress.state);
+            return format!("{amount}  {state}");
         }
-        format!("{amount}  {}  {}", self.progress.state, speed(&self.rate, total - moved))
+        format!("{amount}  {state}  {}", self.rate.text(total - moved))
     }
 }
 
@@ -101,11 +105,9 @@ impl Tracker {
     /// A change that is first seen now.
     pub(crate) fn new(now: Duration, rebalance: &Rebalance) -> Self {
         let mut tracker = Self {
-            began: now,
-            now,
-            from: rebalance.from,
-            to: rebalance.to,
-            handoffs: BTreeMap::new(),
+            latest: Rebalance::default(),
+            rate: Rate::default(),
+            pair_rates: BTreeMap::new(),
         };
         tracker.observe(now, rebalance);
         tracker
@@ -113,78 +115,72 @@ impl Tracker {
 
     /// Takes in how far it is now. A change that was retargeted stays one change.
     pub(crate) fn observe(&mut self, now: Duration, rebalance: &Rebalance) {
-        self.now = now;
-        self.to = rebalance.to;
-        for progress in &rebalance.handoffs {
-            let handoff = self
-                .handoffs
-                .entry(progress.id.clone())
-                .or_insert_with(|| Handoff { progress: progress.clone(), rate: Rate::default() });
-            handoff.progress = progress.clone();
-            handoff.rate.observe(now, progress.keys_moved, progress.bytes_moved);
+        self.latest = rebalance.clone();
+        self.rate.observe(now, rebalance.keys_moved, rebalance.bytes_moved);
+        for pair in &rebalance.pairs {
+            let key = (pair.source.clone(), pair.target.clone());
+            let rate = self.pair_rates.entry(key).or_default();
+            rate.observe(now, pair.keys_moved, pair.bytes_moved);
         }
     }
 
-    /// The handoffs seen, each with its name.
-    pub(crate) fn handoffs(&self) -> impl Iterator<Item = (&str, &Handoff)> {
-        self.handoffs.iter().map(|(id, handoff)| (id.as_str(), handoff))
+    /// The pairs of servers between which something goes.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = Pair<'_>> {
+        self.latest.pairs.iter().map(|progress| {
+            let key = (progress.source.clone(), progress.target.clone());
+            let rate = self.pair_rates.get(&key).copied().unwrap_or_default();
+            Pair { progress, state: self.state_of(progress), rate }
+        })
     }
 
     /// Moved keys of all handoffs, and the estimate of all.
     pub(crate) fn keys(&self) -> (u64, u64) {
-        let sum = |(a, b), (c, d)| (a + c, b + d);
-        self.handoffs.values().map(Handoff::keys).fold((0, 0), sum)
+        let moved = self.latest.keys_moved;
+        (moved, self.latest.keys_total.max(moved))
     }
 
     /// From how many servers to how many.
     pub(crate) fn title(&self) -> String {
-        if self.from == self.to {
-            format!("rebalance of {}", figures::of(self.to as u64, "server"))
+        let (from, to) = (self.latest.from, self.latest.to);
+        if from == to {
+            format!("rebalance of {}", figures::of(to as u64, "server"))
         } else {
-            format!("rebalance {} -> {} servers", self.from, self.to)
+            format!("rebalance {from} -> {to} servers")
         }
     }
 
     /// How far all of it is, on one line, without its title.
     pub(crate) fn text(&self) -> String {
         let (moved, total) = self.keys();
-        let over = self.handoffs.values().filter(|handoff| handoff.is_over()).count();
-        let rate = self.handoffs.values().filter(|handoff| !handoff.is_over()).fold(
-            Rate::default(),
-            |sum, handoff| Rate {
-                last: None,
-                keys_per_second: sum.keys_per_second + handoff.rate.keys_per_second,
-                bytes_per_second: sum.bytes_per_second + handoff.rate.bytes_per_second,
-            },
-        );
+        let handoffs = &self.latest.handoffs;
+        let over = handoffs.iter().filter(|handoff| handoff.state >= HandoffState::Done).count();
         format!(
             "{}  handoffs {over}/{}  {}",
-            amount(moved, total, self.bytes_moved()),
-            self.handoffs.len(),
-            speed(&rate, total - moved),
+            amount(moved, total, self.latest.bytes_moved),
+            handoffs.len(),
+            self.rate.text(total - moved),
         )
     }
 
     /// What the change did: one line for all, one for each server that gave or got keys.
     pub(crate) fn summary(&self) -> Vec<String> {
-        let (moved, _) = self.keys();
-        let given_up = self.handoffs.values().filter(|handoff| handoff.is_given_up()).count();
-        let note = match given_up {
+        let handoffs = &self.latest.handoffs;
+        let cancelled = |state| state == HandoffState::Cancelled;
+        let note = match handoffs.iter().filter(|handoff| cancelled(handoff.state)).count() {
             0 => String::new(),
-            n => format!("; {} given up for a newer plan", figures::of(n as u64, "handoff")),
+            n => format!("; {} cancelled", figures::of(n as u64, "handoff")),
         };
         let mut lines = vec![format!(
             "{} done in {}: {} ({}) moved{note}",
             self.title(),
-            figures::duration(self.now.saturating_sub(self.began)),
-            figures::of(moved, "key"),
-            figures::bytes(self.bytes_moved()),
+            figures::duration(Duration::from_millis(self.latest.duration_ms)),
+            figures::of(self.latest.keys_moved, "key"),
+            figures::bytes(self.latest.bytes_moved),
         )];
         let mut servers: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-        for handoff in self.handoffs.values().filter(|handoff| !handoff.is_given_up()) {
-            let keys = handoff.progress.keys_moved;
-            servers.entry(&handoff.progress.source).or_default().0 += keys;
-            servers.entry(&handoff.progress.target).or_default().1 += keys;
+        for pair in &self.latest.pairs {
+            servers.entry(&pair.source).or_default().0 += pair.keys_moved;
+            servers.entry(&pair.target).or_default().1 += pair.keys_moved;
         }
         let width = servers.keys().map(|name| name.len()).max().unwrap_or(0);
         lines.extend(servers.into_iter().map(|(name, (gave, got))| {
@@ -198,23 +194,28 @@ impl Tracker {
         lines
     }
 
-    fn bytes_moved(&self) -> u64 {
-        self.handoffs.values().map(|handoff| handoff.progress.bytes_moved).sum()
+    /// The least advanced of the pair's handoffs that are not cancelled.
+    fn state_of(&self, pair: &PairProgress) -> HandoffState {
+        let handoffs = self.latest.handoffs.iter();
+        let ours = handoffs.filter(|one| one.source == pair.source && one.target == pair.target);
+        ours.map(|handoff| handoff.state).min().unwrap_or(HandoffState::Done)
+    }
+}
+
+/// As in the JSON form.
+const fn state_name(state: HandoffState) -> &'static str {
+    match state {
+        HandoffState::Starting => "starting",
+        HandoffState::Copying => "copying",
+        HandoffState::Frozen => "frozen",
+        HandoffState::Done => "done",
+        HandoffState::Cancelled => "cancelled",
     }
 }
 
 fn amount(moved: u64, total: u64, bytes: u64) -> String {
     let keys = format!("{}/{} keys", figures::count(moved), figures::count(total));
     format!("{keys}  {}", figures::bytes(bytes))
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "never negative")]
-fn speed(rate: &Rate, keys_left: u64) -> String {
-    let speed = format!("{}/s", figures::bytes(rate.bytes_per_second as u64));
-    match rate.time_left(keys_left) {
-        Some(left) => format!("{speed}  ETA {}", figures::duration(left)),
-        None => speed,
-    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "an estimate is made of it")]

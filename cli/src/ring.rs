@@ -1,10 +1,11 @@
 //! Shell. `ringkv ring`: how evenly a ring shares its points and keys.
 
 use clap::Args;
+use rebalance::Status;
 use ring::{Distribution, Ring, RingDocument};
 
 use crate::bars::Console;
-use crate::cluster_api::{self, Status};
+use crate::cluster_api;
 use crate::cluster_client::{ClusterClient, block_on};
 use crate::failure::Failure;
 use crate::figures;
@@ -49,7 +50,7 @@ pub(crate) fn run(args: &RingArgs) -> Result<(), Failure> {
         }
         None => block_on(async {
             let status: Status = ClusterClient::new(&args.cluster.url)?.get("/status").await?;
-            Ok(status.distribution())
+            Ok(cluster_api::distribution(&status))
         })?,
     };
     if args.json {

@@ -1,15 +1,19 @@
 //! Shell. `ringkv scale`: changes the number of servers and shows the change to its end.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use clap::Args;
+use rebalance::{Change, ServerRole, Status};
+use shell::clock::{Clock, SystemClock};
 
 use crate::bars::{Console, ProgressView};
-use crate::cluster_api::{self, AddServers, Change, RemoveServers, Status};
+use crate::cluster_api::{self, AddServers, RemoveServers};
 use crate::cluster_client::{ClusterClient, block_on};
 use crate::failure::Failure;
 use crate::figures;
 use crate::options::{ClusterOptions, server_count};
+use crate::reasons::Reasons;
 
 /// Grow or shrink a running cluster to N servers, while it serves.
 ///
@@ -26,7 +30,7 @@ pub(crate) struct ScaleArgs {
     /// Return as soon as the change is accepted
     #[arg(long)]
     no_wait: bool,
-    /// Answer the accepted change as JSON: added, removed, from, to, servers
+    /// Answer the accepted change as JSON: from, to, joining, leaving
     #[arg(long)]
     json: bool,
 }
@@ -51,7 +55,7 @@ async fn scale(args: &ScaleArgs) -> Result<(), Failure> {
     if args.json {
         Console::print(&format!("{}\n", cluster_api::to_json(&change)));
     } else {
-        Console::print(&text(&change));
+        Console::print(&text(change.as_ref(), args.servers));
     }
     if args.no_wait {
         return Ok(());
@@ -60,57 +64,61 @@ async fn scale(args: &ScaleArgs) -> Result<(), Failure> {
 }
 
 /// Asks for as many servers more, or less, as are missing from what the cluster is heading for.
-async fn ask(client: &ClusterClient, status: &Status, wanted: u16) -> Result<Change, Failure> {
-    let heading_for = status.heading_for();
-    let difference = |a: usize, b: usize| u16::try_from(a - b).unwrap_or(u16::MAX);
-    let wanted = usize::from(wanted);
-    if wanted > heading_for {
-        let count = Some(difference(wanted, heading_for));
-        client.post("/add-server", &AddServers { count }).await
-    } else if wanted < heading_for {
-        let count = Some(difference(heading_for, wanted));
-        client.post("/remove-server", &RemoveServers { name: None, count }).await
-    } else {
-        Ok(Change { from: wanted, to: wanted, ..Change::default() })
+/// `None` where that is what it is heading for already.
+async fn ask(
+    client: &ClusterClient,
+    status: &Status,
+    wanted: u16,
+) -> Result<Option<Change>, Failure> {
+    let (wanted, heading_for) = (usize::from(wanted), cluster_api::heading_for(status));
+    let difference = u16::try_from(wanted.abs_diff(heading_for)).unwrap_or(u16::MAX);
+    let count = Some(difference);
+    match wanted.cmp(&heading_for) {
+        Ordering::Greater => {
+            client.post("/add-server", &AddServers { name: None, count }).await.map(Some)
+        }
+        Ordering::Less => {
+            client.post("/remove-server", &RemoveServers { name: None, count }).await.map(Some)
+        }
+        Ordering::Equal => Ok(None),
     }
 }
 
 /// Shows the change until the cluster has come to rest.
 async fn follow(client: &ClusterClient, wanted: usize) -> Result<(), Failure> {
     let mut view = ProgressView::new(Console::new());
-    let mut told = Vec::new();
+    let mut reasons = Reasons::default();
+    let clock = SystemClock::new();
     loop {
-        let status: Status = client.get("/status").await?;
+        let status: Status = client.get("/status?count=false").await?;
         view.show(&status);
         if status.rebalance.is_none() {
-            return if status.servers.len() == wanted {
+            let members =
+                status.servers.iter().filter(|server| server.role == ServerRole::Member).count();
+            return if members == wanted {
                 Ok(())
             } else {
                 Err(Failure::other(format!(
                     "the cluster came to rest with {}, not {wanted}: something else changed it too",
-                    figures::of(status.servers.len() as u64, "server")
+                    figures::of(members as u64, "server")
                 )))
             };
         }
-        if status.problems != told {
-            for problem in &status.problems {
-                view.say(&format!("waiting: {problem}"));
-            }
-            told = status.problems;
+        for reason in reasons.observe(clock.monotonic(), &status.reasons) {
+            view.say(&format!("waiting: {reason}"));
         }
         tokio::time::sleep(POLL_EVERY).await;
     }
 }
 
-fn text(change: &Change) -> String {
-    if change.from == change.to && change.added.is_empty() && change.removed.is_empty() {
-        return format!(
-            "the cluster has, or is on its way to, {} already\n",
-            figures::of(change.to as u64, "server")
-        );
-    }
-    let mut text = format!("from {} to {}", change.from, figures::of(change.to as u64, "server"));
-    for (verb, names) in [("adding", &change.added), ("removing", &change.removed)] {
+fn text(change: Option<&Change>, wanted: u16) -> String {
+    let Some(change) = change else {
+        let servers = figures::of(wanted.into(), "server");
+        return format!("the cluster has {servers}, or is on its way there\n");
+    };
+    let to = figures::of(change.to.len() as u64, "server");
+    let mut text = format!("from {} to {to}", change.from.len());
+    for (verb, names) in [("adding", &change.joining), ("removing", &change.leaving)] {
         if !names.is_empty() {
             text.push_str(&format!(", {verb} {}", names.join(", ")));
         }

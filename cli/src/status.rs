@@ -1,9 +1,10 @@
 //! Shell. `ringkv status`: the servers, what they hold, and what moves.
 
 use clap::Args;
+use rebalance::{ServerRole, Status};
 
 use crate::bars::Console;
-use crate::cluster_api::{self, Status};
+use crate::cluster_api;
 use crate::cluster_client::{ClusterClient, block_on};
 use crate::failure::Failure;
 use crate::figures;
@@ -16,7 +17,7 @@ use crate::progress::Tracker;
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     cluster: ClusterOptions,
-    /// Answer JSON: epoch, servers, rebalance, last_rebalance, problems
+    /// Answer JSON: epoch, state, reasons, servers, rebalance, last_rebalance, lost
     #[arg(long)]
     json: bool,
 }
@@ -39,14 +40,15 @@ pub(crate) fn run(args: &StatusArgs) -> Result<(), Failure> {
 }
 
 fn text(status: &Status) -> String {
-    let header = ["server", "address", "ready", "keys", "bytes", "arc share"];
+    let header = ["server", "address", "role", "ready", "keys", "bytes", "arc share"];
     let rows: Vec<Vec<String>> = status
         .servers
         .iter()
         .map(|server| {
             vec![
                 server.name.clone(),
-                server.address.clone(),
+                server.address.clone().unwrap_or_else(|| "-".into()),
+                role_name(server.role).into(),
                 if server.ready { "yes" } else { "no" }.into(),
                 figures::count(server.keys),
                 figures::bytes(server.bytes),
@@ -65,59 +67,89 @@ fn text(status: &Status) -> String {
     if let Some(rebalance) = &status.rebalance {
         let tracker = Tracker::new(std::time::Duration::ZERO, rebalance);
         text.push_str(&format!("{}: {}\n", tracker.title(), tracker.text()));
-        for (_, handoff) in tracker.handoffs() {
-            text.push_str(&format!("  {}  {}\n", handoff.title(), handoff.text()));
+        for pair in tracker.pairs() {
+            text.push_str(&format!("  {}  {}\n", pair.title(), pair.text()));
         }
     }
-    for problem in &status.problems {
-        text.push_str(&format!("problem: {problem}\n"));
+    for reason in &status.reasons {
+        text.push_str(&format!("waiting: {reason}\n"));
+    }
+    for lost in &status.lost {
+        text.push_str(&format!(
+            "lost: the volume {} of {} is gone with {} of the ring\n",
+            lost.server.incarnation,
+            lost.server.name,
+            figures::percent(lost.share)
+        ));
     }
     text
 }
 
+/// As in the JSON form.
+const fn role_name(role: ServerRole) -> &'static str {
+    match role {
+        ServerRole::Joining => "joining",
+        ServerRole::Member => "member",
+        ServerRole::Leaving => "leaving",
+        ServerRole::Retired => "retired",
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use rebalance::{PairProgress, Rebalance, ServerRole, ServerStatus, Status};
+
     use super::text;
-    use crate::cluster_api::{HandoffProgress, Rebalance, ServerStatus, Status};
 
     #[test]
-    fn the_table_says_what_moves_and_what_is_wrong() {
-        let server = |name: &str, keys, ready| ServerStatus {
+    fn the_table_says_what_moves_and_what_is_waited_for() {
+        let server = |name: &str, role, keys| ServerStatus {
             name: name.into(),
-            address: "127.0.0.1:7001".into(),
-            ready,
+            address: (role == ServerRole::Member).then(|| "127.0.0.1:7001".into()),
+            ready: role == ServerRole::Member,
+            role,
             keys,
             bytes: keys * 1_024,
             arc_share: 0.5,
+            ..ServerStatus::default()
         };
-        let handoff = HandoffProgress {
-            id: "a".into(),
+        let pair = PairProgress {
             source: "kv-0".into(),
             target: "kv-1".into(),
-            state: "copying".into(),
             keys_moved: 10,
             keys_total: 40,
             bytes_moved: 10,
-            bytes_total: 40,
+        };
+        let rebalance = Rebalance {
+            from: 1,
+            to: 2,
+            pairs: vec![pair],
+            keys_moved: 10,
+            keys_total: 40,
+            bytes_moved: 10,
+            ..Rebalance::default()
         };
         let status = Status {
             epoch: 7,
-            servers: vec![server("kv-0", 1_200, true), server("kv-1", 0, false)],
-            rebalance: Some(Rebalance { from: 1, to: 2, handoffs: vec![handoff] }),
-            last_rebalance: None,
-            problems: vec!["kv-1 does not answer".into()],
+            servers: vec![
+                server("kv-0", ServerRole::Member, 1_200),
+                server("kv-1", ServerRole::Joining, 0),
+            ],
+            rebalance: Some(rebalance),
+            reasons: vec!["kv-1 does not answer".into()],
+            ..Status::default()
         };
         assert_eq!(
             text(&status),
             "\
-server         address  ready   keys    bytes  arc share
-kv-0    127.0.0.1:7001    yes  1,200  1.2 MiB    50.00 %
-kv-1    127.0.0.1:7001     no      0      0 B    50.00 %
+server         address     role  ready   keys    bytes  arc share
+kv-0    127.0.0.1:7001   member    yes  1,200  1.2 MiB    50.00 %
+kv-1                 -  joining     no      0      0 B    50.00 %
 
 epoch 7, 2 servers, 1,200 keys
-rebalance 1 -> 2 servers: 10/40 keys  10 B  handoffs 0/1  0 B/s
-  kv-0 -> kv-1  10/40 keys  10 B  copying  0 B/s
-problem: kv-1 does not answer
+rebalance 1 -> 2 servers: 10/40 keys  10 B  handoffs 0/0  0 B/s
+  kv-0 -> kv-1  10/40 keys  10 B  done
+waiting: kv-1 does not answer
 "
         );
     }

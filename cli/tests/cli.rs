@@ -111,6 +111,32 @@ fn no_cluster_is_69_and_says_how_to_start_one() {
     }
 }
 
+#[test]
+fn a_port_in_use_is_69_and_nothing_is_started() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().join("data");
+    let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let taken = holder.local_addr().expect("bound").port();
+    for (options, option) in [
+        (format!("--resp-port {taken} --http-port {}", free_port()), "--resp-port"),
+        (format!("--http-port {taken} --resp-port {}", free_port()), "--http-port"),
+    ] {
+        let arguments = format!("local --data {} {options}", data.display());
+        check_fails(&arguments, 69, &[&format!("port {taken} is taken"), option, "ss -ltnp"]);
+        assert!(!data.join("cluster.json").exists(), "nothing was decided");
+    }
+}
+
+#[test]
+fn damaged_or_later_cluster_files_are_74() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for (content, says) in [("{", "not readable"), (r#"{"format": 99}"#, "format 99")] {
+        std::fs::write(directory.path().join("cluster.json"), content).expect("writable");
+        let arguments = format!("local --data {}", directory.path().display());
+        check_fails(&arguments, 74, &["cluster.json", says]);
+    }
+}
+
 /// A port where nobody listens.
 fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");

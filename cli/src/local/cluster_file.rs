@@ -1,5 +1,7 @@
-//! Pure. What `ringkv local` keeps about its cluster in DIR/cluster.json: which servers it wants,
-//! where they listen, and the options that they run with.
+//! Pure. What `ringkv local` keeps about its cluster in DIR/cluster.json: which servers there are,
+//! where they listen, which are wanted in the ring, and the options that they run with.
+
+use std::collections::BTreeSet;
 
 use handoff::ClusterId;
 use ring::Placement;
@@ -21,19 +23,24 @@ pub(super) struct ClusterFile {
     pub(super) placement: Placement,
     pub(super) virtual_nodes: u16,
     pub(super) max_bytes_per_second: Option<u64>,
-    /// In the order in which they joined; the last is the newest.
+    /// The servers that shall be in the ring, as of the last accepted change. The ring document
+    /// follows it as soon as the servers can.
+    pub(super) wanted: Vec<String>,
+    /// Every server that has a process and a directory.
     pub(super) servers: Vec<ServerEntry>,
 }
 
-/// One server that has, or will have, a process and a directory.
+/// One server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ServerEntry {
     pub(super) name: String,
     pub(super) ports: Ports,
-    pub(super) wish: Wish,
+    /// It has retired, and its directory is being deleted.
+    #[serde(default)]
+    pub(super) removing: bool,
 }
 
-/// The ports of a server, all on the loopback address.
+/// The ports of a server, all on the loopback address; 0 before they are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Ports {
     pub(super) resp: u16,
@@ -47,20 +54,6 @@ impl Ports {
     }
 }
 
-/// What is wanted of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Wish {
-    /// To be in the ring.
-    Member,
-    /// To leave it because fewer are wanted; comes back first when more are wanted again.
-    Leaving,
-    /// To leave it because it was named.
-    LeavingByName,
-    /// It has retired: its process is to be stopped and its directory to be deleted.
-    Retired,
-}
-
 /// A file that cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ClusterFileError {
@@ -71,19 +64,8 @@ pub(super) enum ClusterFileError {
          start the version that wrote it"
     )]
     UnknownFormat(u32),
-    #[error("it names no server, or one twice")]
+    #[error("it wants no server, or names one twice")]
     Servers,
-}
-
-/// A change that cannot be meant.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum ChangeError {
-    #[error("there is no server {name}; the servers are {}", servers.join(", "))]
-    UnknownServer { name: String, servers: Vec<String> },
-    #[error("the last server cannot leave: its keys would have nowhere to go; add another first")]
-    LastServer,
-    #[error("{wanted} servers are asked for, a ring has {} at most", ring::MAX_MEMBERS)]
-    TooMany { wanted: usize },
 }
 
 impl ClusterFile {
@@ -99,29 +81,25 @@ impl ClusterFile {
             return Err(ClusterFileError::UnknownFormat(head.format));
         }
         let file: Self = serde_json::from_slice(json).map_err(unreadable)?;
-        let mut names: Vec<&str> = file.servers.iter().map(|entry| entry.name.as_str()).collect();
-        names.sort_unstable();
-        names.dedup();
-        if names.is_empty() || names.len() != file.servers.len() {
+        let names: BTreeSet<&str> = file.servers.iter().map(|entry| entry.name.as_str()).collect();
+        if file.wanted.is_empty() || names.len() != file.servers.len() {
             return Err(ClusterFileError::Servers);
         }
         Ok(file)
     }
 
-    /// The names of the servers that are wanted in the ring, the newest last.
-    pub(super) fn wanted(&self) -> Vec<String> {
-        let wanted = self.servers.iter().filter(|entry| entry.wish == Wish::Member);
-        wanted.map(|entry| entry.name.clone()).collect()
-    }
-
-    /// The entry of that name.
-    pub(super) fn server(&self, name: &str) -> Option<&ServerEntry> {
-        self.servers.iter().find(|entry| entry.name == name)
-    }
-
-    /// The entry of that name.
-    pub(super) fn server_mut(&mut self, name: &str) -> Option<&mut ServerEntry> {
-        self.servers.iter_mut().find(|entry| entry.name == name)
+    /// The entry of that name, made where there is none.
+    pub(super) fn server_mut(&mut self, name: &str) -> &mut ServerEntry {
+        let index = match self.servers.iter().position(|entry| entry.name == name) {
+            Some(index) => index,
+            None => {
+                let name = name.to_owned();
+                let ports = Ports::default();
+                self.servers.push(ServerEntry { name, ports, removing: false });
+                self.servers.len() - 1
+            }
+        };
+        &mut self.servers[index]
     }
 
     /// Every port that is spoken for.
@@ -129,70 +107,63 @@ impl ClusterFile {
         let servers = self.servers.iter().flat_map(|entry| entry.ports.all());
         servers.chain([self.resp_port, self.http_port]).collect()
     }
+}
 
-    /// Wants so many servers more and answers their names. Servers that are leaving only because
-    /// fewer were wanted come back first: what they still hold need not move. New names follow
-    /// the highest present one.
-    pub(super) fn add(&mut self, count: usize) -> Result<Vec<String>, ChangeError> {
-        let wanted = self.wanted().len().saturating_add(count);
-        if wanted > ring::MAX_MEMBERS {
-            return Err(ChangeError::TooMany { wanted });
-        }
-        let mut names = Vec::with_capacity(count);
-        let leaving = self.servers.iter_mut().filter(|entry| entry.wish == Wish::Leaving);
-        for entry in leaving.take(count) {
-            entry.wish = Wish::Member;
-            names.push(entry.name.clone());
-        }
-        while names.len() < count {
-            let name = self.next_name();
-            names.push(name.clone());
-            self.servers.push(ServerEntry { name, ports: Ports::default(), wish: Wish::Member });
-        }
-        Ok(names)
-    }
-
-    /// Wants this server to leave. One that is leaving already stays on its way.
-    pub(super) fn remove_named(&mut self, name: &str) -> Result<(), ChangeError> {
-        let servers = self.wanted();
-        let last = servers.len() == 1;
-        let entry = self.servers.iter_mut().find(|entry| entry.name == name);
-        match entry {
-            Some(entry) if entry.wish == Wish::Member => {
-                if last {
-                    return Err(ChangeError::LastServer);
-                }
-                entry.wish = Wish::LeavingByName;
-            }
-            Some(entry) if entry.wish == Wish::Leaving => entry.wish = Wish::LeavingByName,
-            Some(entry) if entry.wish == Wish::LeavingByName => {}
-            _ => return Err(ChangeError::UnknownServer { name: name.into(), servers }),
-        }
-        Ok(())
-    }
-
-    /// Wants so many of the newest servers to leave and answers their names.
-    pub(super) fn remove_newest(&mut self, count: usize) -> Result<Vec<String>, ChangeError> {
-        let wanted = self.wanted();
-        let Some(kept) = wanted.len().checked_sub(count).filter(|kept| *kept > 0) else {
-            return Err(ChangeError::LastServer);
-        };
-        let names: Vec<String> = wanted.into_iter().skip(kept).rev().collect();
-        for entry in &mut self.servers {
-            if names.contains(&entry.name) {
-                entry.wish = Wish::Leaving;
-            }
-        }
-        Ok(names)
-    }
-
-    /// `kv-<n>`, n one above the highest present one.
-    fn next_name(&self) -> String {
-        let index = |entry: &ServerEntry| entry.name.strip_prefix("kv-")?.parse::<u64>().ok();
-        let next = self.servers.iter().filter_map(index).max().map_or(0, |highest| highest + 1);
-        format!("kv-{next}")
-    }
+/// The names of the first servers of a cluster.
+pub(super) fn first_names(count: u16) -> Vec<String> {
+    (0..count).map(|index| format!("kv-{index}")).collect()
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use handoff::ClusterId;
+    use ring::Placement;
+
+    use super::{ClusterFile, ClusterFileError, Ports, first_names};
+    use crate::options::Durability;
+
+    fn cluster() -> ClusterFile {
+        let mut cluster = ClusterFile {
+            format: super::CLUSTER_FORMAT,
+            cluster: ClusterId(7),
+            resp_port: 6379,
+            http_port: 5000,
+            durability: Durability::Always,
+            placement: Placement::Balanced,
+            virtual_nodes: 100,
+            max_bytes_per_second: None,
+            wanted: first_names(2),
+            servers: vec![],
+        };
+        cluster.server_mut("kv-0").ports = Ports { resp: 11, http: 12, peer: 13 };
+        cluster.server_mut("kv-1").removing = true;
+        cluster
+    }
+
+    #[test]
+    fn entries_are_made_once() {
+        let mut cluster = cluster();
+        assert_eq!(cluster.server_mut("kv-0").ports.peer, 13);
+        assert_eq!(cluster.servers.len(), 2);
+        assert_eq!(cluster.ports(), [11, 12, 13, 0, 0, 0, 6379, 5000]);
+    }
+
+    #[test]
+    fn the_file_is_read_back() {
+        let cluster = cluster();
+        let json = serde_json::to_vec(&cluster).expect("serializable");
+        assert_eq!(ClusterFile::from_json(&json), Ok(cluster));
+    }
+
+    #[test]
+    fn unusable_files_are_told_apart() {
+        let unreadable = ClusterFile::from_json(b"{");
+        assert!(matches!(unreadable, Err(ClusterFileError::Unreadable(_))), "{unreadable:?}");
+        let later = ClusterFile::from_json(br#"{"format": 2, "anything": 1}"#);
+        assert_eq!(later, Err(ClusterFileError::UnknownFormat(2)));
+        let mut twice = cluster();
+        twice.servers[1].name = "kv-0".into();
+        let json = serde_json::to_vec(&twice).expect("serializable");
+        assert_eq!(ClusterFile::from_json(&json), Err(ClusterFileError::Servers));
+    }
+}

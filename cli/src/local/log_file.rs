@@ -81,7 +81,9 @@ impl LogFile {
 /// Whether a user should see the line although it is not asked for.
 fn is_trouble(line: &str) -> bool {
     let level = line.split_whitespace().nth(1);
-    level == Some("ERROR") || line.starts_with("ringkv: ") || line.contains(" panicked at ")
+    level == Some("ERROR")
+        || ["ringkv: ", "error: "].iter().any(|start| line.starts_with(start))
+        || line.contains(" panicked at ")
 }
 
 fn writer(path: &Path) -> io::Result<File> {

@@ -55,6 +55,18 @@ pub(super) fn demand(
     }
 }
 
+/// Waits until nobody listens on any of these loopback ports, for so long at most.
+pub(super) fn settle(ports: &[u16], wait: Duration) {
+    let began = Instant::now();
+    let taken = |port: &u16| {
+        let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), *port);
+        *port != 0 && !is_free(address).unwrap_or(true)
+    };
+    while ports.iter().any(taken) && began.elapsed() < wait {
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
 /// The ports as they are where they are all free, else other ones. `taken` are spoken for by others.
 pub(super) fn choose(stored: Ports, taken: &[u16], rng: &dyn Rng) -> Result<Ports, Failure> {
     let free = |port: u16| {
@@ -111,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn stored_ports_stay_while_they_are_free() {
+    fn ports_that_are_taken_are_replaced() {
         let first = choose(Ports::default(), &[], &OsRng).expect("free ports");
         for port in first.all() {
             assert!(RANGE.contains(&port));

@@ -3,7 +3,7 @@
 use handoff::ClusterId;
 
 use super::LocalArgs;
-use super::cluster_file::{CLUSTER_FORMAT, ChangeError, ClusterFile};
+use super::cluster_file::{CLUSTER_FORMAT, ClusterFile, first_names};
 
 pub(super) const DEFAULT_NODES: u16 = 3;
 pub(super) const DEFAULT_RESP_PORT: u16 = 6379;
@@ -25,15 +25,15 @@ pub(super) fn resolve(
     args: &LocalArgs,
     stored: Option<ClusterFile>,
     new_id: ClusterId,
-) -> Result<Settings, ChangeError> {
+) -> Settings {
     match stored {
-        None => Ok(Settings { cluster: made(args, new_id)?, new: true, notes: vec![] }),
-        Some(stored) => Ok(kept(args, stored)),
+        None => Settings { cluster: made(args, new_id), new: true, notes: vec![] },
+        Some(stored) => kept(args, stored),
     }
 }
 
-fn made(args: &LocalArgs, id: ClusterId) -> Result<ClusterFile, ChangeError> {
-    let mut cluster = ClusterFile {
+fn made(args: &LocalArgs, id: ClusterId) -> ClusterFile {
+    ClusterFile {
         format: CLUSTER_FORMAT,
         cluster: id,
         resp_port: args.resp_port.unwrap_or(DEFAULT_RESP_PORT),
@@ -42,15 +42,14 @@ fn made(args: &LocalArgs, id: ClusterId) -> Result<ClusterFile, ChangeError> {
         placement: args.placement.unwrap_or_default().into(),
         virtual_nodes: args.virtual_nodes.unwrap_or(DEFAULT_VIRTUAL_NODES),
         max_bytes_per_second: args.max_bytes_per_second,
+        wanted: first_names(args.nodes.unwrap_or(DEFAULT_NODES)),
         servers: Vec::new(),
-    };
-    cluster.add(args.nodes.unwrap_or(DEFAULT_NODES).into())?;
-    Ok(cluster)
+    }
 }
 
 fn kept(args: &LocalArgs, stored: ClusterFile) -> Settings {
     let mut notes = Vec::new();
-    let servers = stored.wanted().len();
+    let servers = stored.wanted.len();
     if let Some(nodes) = args.nodes.filter(|nodes| usize::from(*nodes) != servers) {
         notes.push(format!(
             "this directory holds a cluster of {servers}, which wins over --nodes {nodes}; \
@@ -96,7 +95,7 @@ mod tests {
     fn check(line: &str, stored: Option<ClusterFile>) -> Settings {
         let words = ["local"].into_iter().chain(line.split_whitespace());
         let args = Line::try_parse_from(words).expect("valid options").args;
-        resolve(&args, stored, ClusterId(1)).expect("a possible cluster")
+        resolve(&args, stored, ClusterId(1))
     }
 
     #[test]
@@ -104,7 +103,7 @@ mod tests {
         let settings = check("", None);
         assert!(settings.new && settings.notes.is_empty());
         let cluster = settings.cluster;
-        assert_eq!(cluster.wanted(), ["kv-0", "kv-1", "kv-2"]);
+        assert_eq!(cluster.wanted, ["kv-0", "kv-1", "kv-2"]);
         assert_eq!((cluster.resp_port, cluster.http_port), (6379, 5000));
         assert_eq!((cluster.durability, cluster.virtual_nodes), (Durability::Always, 100));
     }
@@ -114,7 +113,7 @@ mod tests {
         let made = check("--nodes 5 --resp-port 7000 --durability everysec", None).cluster;
         let again = check("", Some(made.clone()));
         assert_eq!(again, Settings { cluster: made.clone(), new: false, notes: vec![] });
-        let same = check("--nodes 5 --placement balanced --virtual-nodes 100", Some(made.clone()));
+        let same = check("--nodes 5 --placement balanced --virtual-nodes 100", Some(made));
         assert_eq!(same.notes, [""; 0]);
     }
 
@@ -123,7 +122,7 @@ mod tests {
         let made = check("--nodes 5", None).cluster;
         let other = "--nodes 2 --http-port 5001 --durability everysec --placement classic";
         let settings = check(other, Some(made));
-        assert_eq!(settings.cluster.wanted().len(), 5);
+        assert_eq!(settings.cluster.wanted.len(), 5);
         assert_eq!(settings.cluster.http_port, 5001);
         assert_eq!(settings.cluster.durability, Durability::Everysec);
         assert_eq!(settings.cluster.placement, ring::Placement::Balanced);
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn one_port_cannot_serve_both() {
+    fn impossible_options_are_refused() {
         assert!(Line::try_parse_from(["local", "--resp-port", "0"]).is_err());
         assert!(Line::try_parse_from(["local", "--nodes", "0"]).is_err());
     }

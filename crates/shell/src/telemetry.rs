@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 /// What is logged where `RUST_LOG` says nothing: our own progress, others' trouble.
 pub const DEFAULT_FILTER: &str = "info,fjall=warn,lsm_tree=warn,hyper=warn";
@@ -13,19 +14,38 @@ pub const DEFAULT_FILTER: &str = "info,fjall=warn,lsm_tree=warn,hyper=warn";
 /// # Errors
 /// Where `RUST_LOG` is not a filter, or logging was set up before.
 pub fn init(component: &str, default_filter: &str) -> anyhow::Result<()> {
-    let filter = match std::env::var(EnvFilter::DEFAULT_ENV) {
-        Ok(text) if !text.is_empty() => EnvFilter::try_new(&text).with_context(|| {
-            format!("RUST_LOG={text:?} is not a filter such as info,kvnode=debug")
-        })?,
-        _ => EnvFilter::try_new(default_filter).context("parse the default log filter")?,
-    };
+    init_to(component, default_filter, io::stderr().is_terminal(), io::stderr)
+}
+
+/// The same with a writer of one's own.
+///
+/// # Errors
+/// As of [`init`].
+pub fn init_to<W>(
+    component: &str,
+    default_filter: &str,
+    colours: bool,
+    writer: W,
+) -> anyhow::Result<()>
+where
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
     tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
+        .with_env_filter(filter(default_filter)?)
+        .with_writer(writer)
+        .with_ansi(colours)
         .with_target(false)
         .try_init()
         .map_err(|error| anyhow::anyhow!("start logging: {error}"))?;
     tracing::debug!(component, version = env!("CARGO_PKG_VERSION"), "starting");
     Ok(())
+}
+
+fn filter(default_filter: &str) -> anyhow::Result<EnvFilter> {
+    match std::env::var(EnvFilter::DEFAULT_ENV) {
+        Ok(text) if !text.is_empty() => EnvFilter::try_new(&text).with_context(|| {
+            format!("RUST_LOG={text:?} is not a filter such as info,kvnode=debug")
+        }),
+        _ => EnvFilter::try_new(default_filter).context("parse the default log filter"),
+    }
 }
