@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use handoff::Server;
 use node_api::{Membership, NodeClient, ServerAddresses};
-use tokio::sync::{Notify, watch};
+use shell::clock::SystemClock;
+use tokio::sync::watch;
 
 use crate::config::CoordinatorConfig;
+use crate::count::Counts;
 use crate::driver::{Driver, Facts};
-use crate::status::{Change, ChangeError, ClusterState, Preview, Status};
+use crate::status::{Change, ChangeError, ClusterState, Preview, ServerRole, Status};
 use crate::store::{RingStore, RingStoreError};
 use crate::wish::Wish;
 
@@ -35,7 +37,9 @@ pub(crate) struct Shared {
     pub(crate) wanted: watch::Sender<BTreeSet<String>>,
     pub(crate) removable: watch::Sender<BTreeSet<String>>,
     pub(crate) facts: Mutex<Arc<Facts>>,
-    pub(crate) wake: Notify,
+    pub(crate) counts: Mutex<Counts>,
+    pub(crate) counting: tokio::sync::Mutex<()>,
+    pub(crate) clock: SystemClock,
 }
 
 impl Coordinator {
@@ -68,7 +72,9 @@ impl Coordinator {
             membership: watch::Sender::new(None),
             removable: watch::Sender::new(BTreeSet::new()),
             facts: Mutex::default(),
-            wake: Notify::new(),
+            counts: Mutex::default(),
+            counting: tokio::sync::Mutex::default(),
+            clock: SystemClock::new(),
         });
         let alive = watch::Sender::new(());
         let driver = Driver::new(Arc::clone(&shared), store, document, directory);
@@ -108,7 +114,7 @@ impl Coordinator {
     /// What scaling to so many servers would do and what would stand in its way. It counts keys
     /// on the nodes, so it may take a while.
     pub async fn preview(&self, replicas: usize) -> Result<Preview, ChangeError> {
-        crate::driver::preview(&self.shared, replicas).await
+        crate::count::preview(&self.shared, replicas).await
     }
 
     /// How things stand; keys and bytes of the servers as of the last count.
@@ -119,7 +125,7 @@ impl Coordinator {
 
     /// How things stand, with keys and bytes of the servers not older than that.
     pub async fn status_counted(&self, max_age: Duration) -> Arc<Status> {
-        crate::driver::count_servers(&self.shared, max_age).await;
+        crate::count::count_servers(&self.shared, max_age).await;
         self.status()
     }
 
@@ -168,14 +174,13 @@ impl Coordinator {
 
     /// Ends when ownership equals the ring document and the document is what is wanted.
     pub async fn converged(&self) -> Arc<Status> {
-        let wanted = || self.shared.wish.borrow().members.len();
         let mut status = self.shared.status.subscribe();
         let reached = status.wait_for(|status| {
-            let members = status
-                .servers
-                .iter()
-                .filter(|server| server.role == crate::status::ServerRole::Member);
-            status.state == ClusterState::Converged && members.count() == wanted()
+            let wanted: BTreeSet<String> =
+                self.shared.wish.borrow().members.iter().cloned().collect();
+            let members = status.servers.iter().filter(|one| one.role == ServerRole::Member);
+            status.state == ClusterState::Converged
+                && members.map(|one| one.name.clone()).collect::<BTreeSet<_>>() == wanted
         });
         reached.await.map(|status| Arc::clone(&status)).unwrap_or_default()
     }

@@ -1,29 +1,64 @@
 //! Shell. Looks at the nodes, plans, acts, and again.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use node_api::{Membership, ServerAddresses};
-use ring::RingDocument;
+use handoff::{HandoffId, Server};
+use node_api::{Membership, NodeState, PeersRequest, RingRequest, ServerAddresses};
+use ring::{ArcMap, Ring, RingDocument};
+use shell::clock::Clock;
+use shell::rng::{OsRng, Rng};
 use tokio::sync::watch;
 
+use crate::act::{Actor, act};
+use crate::change::{
+    first_document, has_a_past, moves_to, must_record, next_document, reachable,
+    receivers_without_space,
+};
 use crate::coordinator::{Directory, Shared};
-use crate::status::{ChangeError, Preview};
-use crate::store::RingStore;
+use crate::count::count_moves;
+use crate::observe::observe;
+use crate::plan::{Action, Plan, PlanInput, PlanState, plan};
+use crate::progress::Progress;
+use crate::report::{Seen, cluster_state};
+use crate::status::{ClusterState, Status};
+use crate::store::{RingStore, RingStoreError};
+use crate::view::Observation;
+use crate::wish::Wish;
+
+/// How long a change that was refused for lack of space waits until it is counted again.
+const RECOUNT_AFTER: Duration = Duration::from_secs(5);
 
 /// What was seen in the last round.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) document: Option<RingDocument>,
     pub(crate) addresses: BTreeMap<String, ServerAddresses>,
+    pub(crate) observed: BTreeMap<String, Observation>,
+}
+
+/// When to look again.
+enum Next {
+    AtOnce,
+    After(Duration),
+    Never,
 }
 
 pub(crate) struct Driver<S> {
     shared: Arc<Shared>,
     store: S,
-    document: Option<RingDocument>,
     directory: Directory,
+    document: Option<RingDocument>,
+    assignment: ArcMap<String>,
+    /// 0 until it is taken.
+    term: u64,
+    progress: Progress,
+    last_actions: Vec<Action>,
+    /// What the last actions ran into.
+    problems: Vec<String>,
+    /// The members for which space was lacking, when that was found, and what to tell.
+    refused: Option<(Vec<String>, Duration, Vec<String>)>,
 }
 
 impl<S: RingStore> Driver<S> {
@@ -33,33 +68,446 @@ impl<S: RingStore> Driver<S> {
         document: Option<RingDocument>,
         directory: Directory,
     ) -> Self {
-        Self { shared, store, document, directory }
+        let assignment = assignment_of(document.as_ref());
+        Self {
+            shared,
+            store,
+            directory,
+            document,
+            assignment,
+            term: 0,
+            progress: Progress::default(),
+            last_actions: Vec::new(),
+            problems: Vec::new(),
+            refused: None,
+        }
     }
 
+    /// Works until no handle is left.
     pub(crate) async fn run(mut self, mut alive: watch::Receiver<()>) {
+        let mut wishes = self.shared.wish.subscribe();
         loop {
-            let addresses = self.directory.borrow_and_update().clone();
-            if let Some(document) = self.document.clone() {
-                let servers = addresses.clone();
-                let membership = Membership { generation: 1, document, servers };
-                self.shared.membership.send_replace(Some(Arc::new(membership)));
-            }
-            self.shared.set_facts(Facts { document: self.document.clone(), addresses });
-            let _ = &self.store;
+            wishes.mark_unchanged();
+            let wait = match self.round().await {
+                Next::AtOnce => Duration::ZERO,
+                Next::After(wait) => wait,
+                Next::Never => {
+                    while alive.changed().await.is_ok() {}
+                    return;
+                }
+            };
             tokio::select! {
                 gone = alive.changed() => if gone.is_err() { return },
-                () = self.shared.wake.notified() => {}
-                () = tokio::time::sleep(self.shared.config.poll_idle) => {}
+                _ = wishes.changed() => {}
+                changed = self.directory.changed() => if changed.is_err() {
+                    tokio::time::sleep(wait).await;
+                },
+                () = tokio::time::sleep(wait) => {}
             }
         }
     }
+
+    async fn round(&mut self) -> Next {
+        let addresses = self.directory.borrow_and_update().clone();
+        self.shared.wish.send_if_modified(|wish| {
+            let before = wish.departing.len();
+            wish.departing.retain(|name| addresses.contains_key(name));
+            wish.departing.len() != before
+        });
+        self.publish_membership(&addresses);
+        let observed = self.look(&addresses).await;
+        self.shared.set_facts(Facts {
+            document: self.document.clone(),
+            addresses: addresses.clone(),
+            observed: observed.clone(),
+        });
+        if let Err(reasons) = self.prepare(&addresses, &observed).await {
+            self.report(None, reasons, &addresses, &observed);
+            return Next::After(self.shared.config.poll_moving);
+        }
+        let Some(document) = self.document.clone() else {
+            return Next::After(self.shared.config.poll_moving);
+        };
+        let peers = PeersRequest {
+            term: self.term,
+            addresses: addresses.iter().map(|(name, at)| (name.clone(), at.peer.clone())).collect(),
+            max_bytes_per_second: self.shared.config.max_bytes_per_second,
+        };
+        let wish = self.shared.wish.borrow().clone();
+        let plan = self.plan(&document, &wish, &observed, &peers);
+        if let PlanState::Superseded { term } = plan.state {
+            return self.superseded(term, plan, &addresses, &observed).await;
+        }
+        let (committed, waiting) = self.commit_next(&plan, &wish, &addresses, &observed).await;
+        self.report(Some(&plan), waiting.clone(), &addresses, &observed);
+        if committed {
+            return Next::AtOnce;
+        }
+        self.carry_out(plan, waiting, document, addresses, peers).await
+    }
+
+    async fn look(
+        &self,
+        addresses: &BTreeMap<String, ServerAddresses>,
+    ) -> BTreeMap<String, Observation> {
+        let members = self.document.iter().flat_map(|document| &document.members);
+        let leaving = self.document.iter().flat_map(|document| &document.leaving);
+        let listed = members.chain(leaving).map(|member| member.name.clone());
+        let names: BTreeSet<String> = listed.chain(addresses.keys().cloned()).collect();
+        observe(&self.shared.client, self.shared.config.cluster, names, addresses).await
+    }
+
+    /// A ring document and a term of its own: both once in the life of a coordinator.
+    async fn prepare(
+        &mut self,
+        addresses: &BTreeMap<String, ServerAddresses>,
+        observed: &BTreeMap<String, Observation>,
+    ) -> Result<(), Vec<String>> {
+        if self.term > 0 {
+            return Ok(());
+        }
+        let states = || observed.keys().filter_map(|name| reachable(observed, name));
+        let seen = states().map(|state| state.term).max().unwrap_or(0);
+        let mut next = match &self.document {
+            Some(document) => document.clone(),
+            None if states().any(has_a_past) => self.rebuild(addresses, observed).await?,
+            None => {
+                let config = &self.shared.config;
+                let members = self.shared.wish.borrow().members.clone();
+                first_document(
+                    &config.cluster.to_string(),
+                    config.placement,
+                    config.virtual_nodes,
+                    &members,
+                    observed,
+                )?
+            }
+        };
+        let term = 1 + next.term.max(seen);
+        next.term = term;
+        let was_known = self.document.is_some();
+        self.swap(next).await.map_err(|error| vec![error.to_string()])?;
+        self.term = term;
+        if !was_known {
+            let document = self.document.iter();
+            let members = document.flat_map(|document| &document.members);
+            let members: Vec<String> = members.map(|member| member.name.clone()).collect();
+            self.shared.wish.send_modify(|wish| {
+                // What was asked for in the meantime comes on top.
+                let initial = &self.shared.config.initial_members;
+                wish.members.retain(|name| !initial.contains(name) && !members.contains(name));
+                wish.members.splice(0..0, members);
+            });
+            self.shared.publish_wanted();
+        }
+        tracing::info!(term, epoch = self.document.as_ref().map(|one| one.epoch), "took a term");
+        Ok(())
+    }
+
+    /// The ring document is gone while nodes have been in a ring: the latest that they recorded.
+    async fn rebuild(
+        &self,
+        addresses: &BTreeMap<String, ServerAddresses>,
+        observed: &BTreeMap<String, Observation>,
+    ) -> Result<RingDocument, Vec<String>> {
+        let mut latest: Option<RingDocument> = None;
+        for (name, at) in addresses {
+            let state = reachable(observed, name).ok_or_else(|| {
+                vec![format!("the ring document is lost and {name} does not answer: it is needed")]
+            })?;
+            if state.ring_epoch == 0 {
+                continue;
+            }
+            let document =
+                self.shared.client.ring(&at.http).await.map_err(|error| {
+                    vec![format!("{name} cannot tell its ring document: {error}")]
+                })?;
+            let rank = |one: &RingDocument| (one.epoch, one.term);
+            if latest.as_ref().is_none_or(|known| rank(known) < rank(&document)) {
+                latest = Some(document);
+            }
+        }
+        tracing::warn!("the ring document was lost; it is rebuilt from what the nodes recorded");
+        latest.ok_or_else(|| vec!["the ring document is lost and no node recorded one".to_owned()])
+    }
+
+    fn plan(
+        &self,
+        document: &RingDocument,
+        wish: &Wish,
+        observed: &BTreeMap<String, Observation>,
+        peers: &PeersRequest,
+    ) -> Plan {
+        let wanted: BTreeSet<String> = wish.members.iter().cloned().collect();
+        let input = PlanInput {
+            document,
+            assignment: &self.assignment,
+            term: self.term,
+            observed,
+            wanted: &wanted,
+            peers: &peers.addresses,
+            max_bytes_per_second: peers.max_bytes_per_second,
+            parallel_handoffs: self.shared.config.parallel_handoffs,
+        };
+        plan(&input, &mut || HandoffId(OsRng.next_u128()))
+    }
+
+    /// Commits what the plan or else the wish asks for; says whether it did, and what is waited for.
+    async fn commit_next(
+        &mut self,
+        plan: &Plan,
+        wish: &Wish,
+        addresses: &BTreeMap<String, ServerAddresses>,
+        observed: &BTreeMap<String, Observation>,
+    ) -> (bool, Vec<String>) {
+        let Some(document) = self.document.clone() else { return (false, Vec::new()) };
+        let next = match &plan.commit {
+            Some(next) => next.clone(),
+            None if plan.state == PlanState::Bootstrapping => return (false, Vec::new()),
+            None => match next_document(&document, wish, observed) {
+                Ok(None) => {
+                    self.refused = None;
+                    return (false, Vec::new());
+                }
+                Err(waiting) => return (false, waiting),
+                Ok(Some(next)) => {
+                    if let Err(refused) = self.check_space(&next, addresses, observed).await {
+                        return (false, refused);
+                    }
+                    next
+                }
+            },
+        };
+        match self.commit(next, addresses, observed).await {
+            Ok(()) => {
+                let dead = self.document.clone();
+                self.shared.wish.send_if_modified(|wish| {
+                    let before = wish.accepted.len();
+                    wish.accepted.retain(|server| {
+                        let incarnation = server.incarnation.to_string();
+                        !dead.as_ref().is_some_and(|one| one.is_dead(&server.name, &incarnation))
+                    });
+                    before != wish.accepted.len()
+                });
+                (true, Vec::new())
+            }
+            Err(reasons) => (false, reasons),
+        }
+    }
+
+    /// Every receiver must have the space for what it would receive.
+    async fn check_space(
+        &mut self,
+        next: &RingDocument,
+        addresses: &BTreeMap<String, ServerAddresses>,
+        observed: &BTreeMap<String, Observation>,
+    ) -> Result<(), Vec<String>> {
+        let members: Vec<String> = next.members.iter().map(|one| one.name.clone()).collect();
+        let now = self.shared.clock.monotonic();
+        if let Some((of, since, reasons)) = &self.refused
+            && *of == members
+            && now.saturating_sub(*since) < RECOUNT_AFTER
+        {
+            return Err(reasons.clone());
+        }
+        let ring = Ring::from_document(next).map_err(|error| vec![error.to_string()])?;
+        let moves = moves_to(next, observed, &ring);
+        let reasons = match count_moves(&self.shared.client, addresses, moves).await {
+            Ok(counted) => receivers_without_space(&counted, observed),
+            Err(problem) => vec![problem],
+        };
+        if reasons.is_empty() {
+            self.refused = None;
+            return Ok(());
+        }
+        self.refused = Some((members, now, reasons.clone()));
+        Err(reasons)
+    }
+
+    /// Commits a document: first every living member records it, then it takes the place of the
+    /// one before.
+    async fn commit(
+        &mut self,
+        mut next: RingDocument,
+        addresses: &BTreeMap<String, ServerAddresses>,
+        observed: &BTreeMap<String, Observation>,
+    ) -> Result<(), Vec<String>> {
+        let before = self.document.as_ref();
+        let states = || observed.keys().filter_map(|name| reachable(observed, name));
+        let recorded = states().map(|state: &NodeState| state.ring_epoch).max().unwrap_or(0);
+        let committed = before.map_or(0, |document| document.epoch);
+        next.epoch = 1 + recorded.max(committed);
+        next.term = self.term;
+        let mut missing = Vec::new();
+        for server in must_record(before, &next) {
+            if let Err(problem) = self.record(&server, &next, addresses, observed).await {
+                missing.push(problem);
+            }
+        }
+        if !missing.is_empty() {
+            return Err(missing);
+        }
+        let (epoch, members) = (next.epoch, next.members.len());
+        self.swap(next).await.map_err(|error| vec![error.to_string()])?;
+        tracing::info!(epoch, members, "committed a ring document");
+        Ok(())
+    }
+
+    async fn record(
+        &self,
+        server: &Server,
+        next: &RingDocument,
+        addresses: &BTreeMap<String, ServerAddresses>,
+        observed: &BTreeMap<String, Observation>,
+    ) -> Result<(), String> {
+        let name = &server.name;
+        let (Some(state), Some(at)) = (reachable(observed, name), addresses.get(name)) else {
+            return Err(format!("{name} must record the next ring and does not answer"));
+        };
+        if state.server != *server {
+            return Err(format!("{name} must record the next ring and has another volume"));
+        }
+        let request = RingRequest { term: self.term, document: next.clone() };
+        let recorded = self.shared.client.record_ring(&at.http, &request).await;
+        recorded.map_err(|error| format!("{name} cannot record the next ring: {error}"))
+    }
+
+    async fn swap(&mut self, next: RingDocument) -> Result<(), RingStoreError> {
+        self.store.compare_and_swap(self.document.as_ref(), &next).await?;
+        let old_ring = self.document.as_ref().map(|old| &old.members);
+        if old_ring != Some(&next.members) {
+            self.assignment = assignment_of(Some(&next));
+        }
+        self.document = Some(next);
+        Ok(())
+    }
+
+    /// A node has seen a higher term. If the document still has this one's term, the node saw
+    /// one that never came to be, and a higher one is taken; else another coordinator is at work.
+    async fn superseded(
+        &mut self,
+        term: u64,
+        plan: Plan,
+        addresses: &BTreeMap<String, ServerAddresses>,
+        observed: &BTreeMap<String, Observation>,
+    ) -> Next {
+        let problem = match self.store.load().await {
+            Ok(Some(document)) if document.term == self.term => {
+                let next = RingDocument { term: term + 1, ..document };
+                match self.swap(next).await {
+                    Ok(()) => {
+                        self.term = term + 1;
+                        return Next::AtOnce;
+                    }
+                    Err(error) => error.to_string(),
+                }
+            }
+            Ok(_) => {
+                tracing::warn!(term, "another coordinator has taken over");
+                let why = format!("another coordinator has taken over, with term {term}");
+                self.report(Some(&plan), vec![why], addresses, observed);
+                return Next::Never;
+            }
+            Err(error) => error.to_string(),
+        };
+        self.report(Some(&plan), vec![problem], addresses, observed);
+        Next::After(self.shared.config.poll_idle)
+    }
+
+    async fn carry_out(
+        &mut self,
+        plan: Plan,
+        waiting: Vec<String>,
+        document: RingDocument,
+        addresses: BTreeMap<String, ServerAddresses>,
+        peers: PeersRequest,
+    ) -> Next {
+        let config = &self.shared.config;
+        let idle = plan.state == PlanState::Converged && waiting.is_empty();
+        if plan.actions.is_empty() {
+            self.last_actions.clear();
+            self.problems.clear();
+            return Next::After(if idle { config.poll_idle } else { config.poll_moving });
+        }
+        let client = self.shared.client.clone();
+        let actor = Actor { client, term: self.term, document, addresses, peers };
+        let problems = act(actor, plan.actions.clone()).await;
+        for problem in problems.iter().filter(|problem| !self.problems.contains(problem)) {
+            tracing::warn!("{problem}");
+        }
+        let starts = plan.actions.iter().any(|action| matches!(action, Action::Start(_)));
+        let repeated = plan.actions == self.last_actions;
+        let at_once = problems.is_empty() && !starts && !repeated;
+        (self.problems, self.last_actions) = (problems, plan.actions);
+        if at_once { Next::AtOnce } else { Next::After(config.poll_moving) }
+    }
+
+    fn publish_membership(&self, addresses: &BTreeMap<String, ServerAddresses>) {
+        let Some(document) = &self.document else { return };
+        self.shared.membership.send_if_modified(|membership| {
+            let before = membership.as_ref();
+            let generation = 1 + before.map_or(0, |one| one.generation);
+            let same =
+                before.is_some_and(|one| one.document == *document && one.servers == *addresses);
+            if !same {
+                let (document, servers) = (document.clone(), addresses.clone());
+                *membership = Some(Arc::new(Membership { generation, document, servers }));
+            }
+            !same
+        });
+    }
+
+    /// Tells how things stand after a round.
+    fn report(
+        &mut self,
+        plan: Option<&Plan>,
+        waiting: Vec<String>,
+        addresses: &BTreeMap<String, ServerAddresses>,
+        observed: &BTreeMap<String, Observation>,
+    ) {
+        self.publish_membership(addresses);
+        let now_ms = u64::try_from(self.shared.clock.monotonic().as_millis()).unwrap_or(u64::MAX);
+        if let (Some(plan), Some(document)) = (plan, &self.document) {
+            let states = observed.keys().filter_map(|name| reachable(observed, name));
+            let (states, members) = (states.collect::<Vec<_>>(), document.members.len());
+            self.progress.observe(now_ms, members, document.epoch, &states, plan);
+        }
+        let wish = self.shared.wish.borrow().clone();
+        let counts = self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = counts.by_server.clone();
+        let document = self.document.as_ref();
+        let seen = Seen { document, wish: &wish, addresses, observed, counts: &counts };
+        let is_waiting = !waiting.is_empty();
+        let mut reasons = waiting;
+        reasons.extend(plan.iter().flat_map(|plan| plan.reasons.clone()));
+        reasons.extend(self.problems.clone());
+        reasons.dedup();
+        let status = Status {
+            epoch: self.document.as_ref().map_or(0, |document| document.epoch),
+            state: plan.map_or(ClusterState::Starting, |plan| cluster_state(plan, is_waiting)),
+            reasons,
+            servers: seen.servers(),
+            rebalance: self.progress.current(now_ms),
+            last_rebalance: self.progress.last().cloned(),
+            lost: plan.map(|plan| plan.lost.clone()).unwrap_or_default(),
+        };
+        let removable = seen.removable();
+        replace_if_other(&self.shared.removable, removable);
+        replace_if_other(&self.shared.status, Arc::new(status));
+    }
 }
 
-pub(crate) async fn preview(_shared: &Shared, replicas: usize) -> Result<Preview, ChangeError> {
-    tokio::task::yield_now().await;
-    Err(ChangeError::Replicas(replicas))
+fn replace_if_other<T: PartialEq>(channel: &watch::Sender<T>, value: T) {
+    channel.send_if_modified(|old| {
+        let changed = *old != value;
+        *old = value;
+        changed
+    });
 }
 
-pub(crate) async fn count_servers(_shared: &Shared, _max_age: Duration) {
-    tokio::task::yield_now().await;
+fn assignment_of(document: Option<&RingDocument>) -> ArcMap<String> {
+    document
+        .and_then(|document| Ring::from_document(document).ok())
+        .map(|ring| ring.assignment())
+        .unwrap_or_default()
 }

@@ -3,6 +3,8 @@
 //! An [`Arc`] is inclusive at both ends and never wraps: what wraps around zero is two arcs.
 //! So the whole ring is one arc, no arc is empty, and set algebra needs no special case.
 
+use std::collections::BinaryHeap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Point;
@@ -146,6 +148,37 @@ impl<V: Clone + PartialEq> FromIterator<(Arc, V)> for ArcMap<V> {
 }
 
 impl<V: Clone + PartialEq> ArcMap<V> {
+    /// Arcs in any order; of overlapping ones the greatest value has the points.
+    #[must_use]
+    pub fn of_greatest(mut entries: Vec<(Arc, V)>) -> Self
+    where
+        V: Ord,
+    {
+        entries.sort_unstable_by_key(|(arc, _)| arc.start);
+        let mut entries = entries.into_iter().peekable();
+        let mut open: BinaryHeap<(V, Point)> = BinaryHeap::new();
+        let mut map = Self::default();
+        let mut at = entries.peek().map(|(arc, _)| arc.start);
+        while let Some(start) = at {
+            while let Some((arc, value)) = entries.next_if(|(arc, _)| arc.start <= start) {
+                open.push((value, arc.last));
+            }
+            let next_start = entries.peek().map(|(arc, _)| arc.start);
+            let Some((value, last)) = open.peek() else {
+                at = next_start;
+                continue;
+            };
+            if *last < start {
+                open.pop();
+                continue;
+            }
+            let last = next_start.and_then(Point::previous).map_or(*last, |end| end.min(*last));
+            map.push(Arc { start, last }, value.clone());
+            at = last.next();
+        }
+        map
+    }
+
     /// The value of the arc that holds the point.
     #[must_use]
     pub fn get(&self, point: Point) -> Option<&V> {

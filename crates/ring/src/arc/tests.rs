@@ -110,6 +110,18 @@ proptest! {
     }
 
     #[test]
+    fn of_overlapping_arcs_the_greatest_value_wins(entries in valued_spans()) {
+        let mut model: Model<u8> = [None; CELLS];
+        for ((first, last), value) in &entries {
+            for cell in &mut model[*first..=*last] {
+                *cell = (*cell).max(Some(*value));
+            }
+        }
+        let entries = entries.iter().map(|(span, value)| (arc(*span), *value)).collect();
+        check_map(&ArcMap::of_greatest(entries), &model);
+    }
+
+    #[test]
     fn json_round_trip(entries in valued_spans(), set in spans()) {
         let (map, _) = map_of(&entries);
         let json = serde_json::to_string(&map).unwrap();

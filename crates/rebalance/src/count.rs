@@ -1,0 +1,136 @@
+//! Shell. Counts keys on the nodes: for the status, for a preview, and before a change.
+
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use node_api::{Count, CountRequest, NodeClient, ServerAddresses};
+use ring::Move;
+use shell::clock::Clock;
+use tokio::task::JoinSet;
+
+use crate::change::{moves_to, owned_arcs, reachable, receivers_without_space, ring_of};
+use crate::coordinator::Shared;
+use crate::status::{ChangeError, Preview, PreviewMove};
+use crate::view::Observation;
+
+/// The last count of what each server owns.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    /// By the monotonic clock; `None` before the first.
+    counted_at: Option<Duration>,
+    pub(crate) by_server: BTreeMap<String, Count>,
+}
+
+/// Counts what each server owns, if the last count is older than that. One count at a time.
+pub(crate) async fn count_servers(shared: &Shared, max_age: Duration) {
+    let _one_at_a_time = shared.counting.lock().await;
+    let now = shared.clock.monotonic();
+    let last = shared.counts.lock().unwrap_or_else(PoisonError::into_inner).counted_at;
+    if last.is_some_and(|last| now.saturating_sub(last) < max_age) {
+        return;
+    }
+    let facts = shared.facts();
+    let mut running = JoinSet::new();
+    for name in facts.observed.keys() {
+        let (Some(state), Some(address)) =
+            (reachable(&facts.observed, name), facts.addresses.get(name))
+        else {
+            continue;
+        };
+        let (client, address) = (shared.client.clone(), address.http.clone());
+        let (name, arcs) = (name.clone(), owned_arcs(state));
+        running.spawn(async move { (name, client.count(&address, &CountRequest { arcs }).await) });
+    }
+    let mut by_server = BTreeMap::new();
+    while let Some(result) = running.join_next().await {
+        if let Ok((name, Ok(count))) = result {
+            by_server.insert(name, count);
+        }
+    }
+    shared.status.send_modify(|status| {
+        let mut next = (**status).clone();
+        for server in &mut next.servers {
+            if let Some(count) = by_server.get(&server.name) {
+                (server.keys, server.bytes) = (count.keys, count.bytes);
+            }
+        }
+        *status = next.into();
+    });
+    let counted_at = Some(now);
+    *shared.counts.lock().unwrap_or_else(PoisonError::into_inner) =
+        Counts { counted_at, by_server };
+}
+
+/// What would go from one server to another, counted at its source.
+pub(crate) async fn count_moves(
+    client: &NodeClient,
+    addresses: &BTreeMap<String, ServerAddresses>,
+    moves: Vec<Move>,
+) -> Result<Vec<(Move, Count)>, String> {
+    let mut running = JoinSet::new();
+    for one in moves {
+        let address = addresses.get(&one.source).map(|addresses| addresses.http.clone());
+        let client = client.clone();
+        running.spawn(async move {
+            let request = CountRequest { arcs: one.arcs.clone() };
+            let count = client.count(&address.unwrap_or_default(), &request).await;
+            count
+                .map_err(|error| format!("{} cannot be counted: {error}", one.source))
+                .map(|count| (one, count))
+        });
+    }
+    let mut counted = Vec::new();
+    while let Some(result) = running.join_next().await {
+        counted.push(result.map_err(|error| error.to_string())??);
+    }
+    counted.sort_by(|(a, _), (b, _)| (&a.source, &a.target).cmp(&(&b.source, &b.target)));
+    Ok(counted)
+}
+
+/// What scaling would do and what would stand in its way.
+pub(crate) async fn preview(shared: &Shared, replicas: usize) -> Result<Preview, ChangeError> {
+    let facts = shared.facts();
+    let document = facts.document.as_ref().ok_or(ChangeError::Starting)?;
+    let mut wish = shared.wish.borrow().clone();
+    wish.scale(replicas, &shared.config.name_prefix)?;
+    let ring = ring_of(document, &wish.members, &facts.observed)?;
+    let moves = moves_to(document, &facts.observed, &ring);
+    let is_member = |name: &String| document.member(name).is_some();
+    let mut preview = Preview {
+        from: document.members.len(),
+        to: wish.members.len(),
+        joining: wish.members.iter().filter(|name| !is_member(name)).cloned().collect(),
+        leaving: document
+            .members
+            .iter()
+            .map(|member| member.name.clone())
+            .filter(|name| !wish.members.contains(name))
+            .collect(),
+        ..Preview::default()
+    };
+    for (name, observation) in &facts.observed {
+        if let Observation::Unreachable(why) = observation {
+            preview.refused.push(format!("{name} does not answer: {why}"));
+        }
+    }
+    match count_moves(&shared.client, &facts.addresses, moves).await {
+        Ok(counted) => {
+            preview.refused.extend(receivers_without_space(&counted, &facts.observed));
+            preview.keys = counted.iter().map(|(_, count)| count.keys).sum();
+            preview.bytes = counted.iter().map(|(_, count)| count.bytes).sum();
+            preview.moves = counted
+                .into_iter()
+                .map(|(one, count)| PreviewMove {
+                    arc_share: one.arcs.share(),
+                    source: one.source,
+                    target: one.target,
+                    keys: count.keys,
+                    bytes: count.bytes,
+                })
+                .collect();
+        }
+        Err(problem) => preview.refused.push(problem),
+    }
+    Ok(preview)
+}
