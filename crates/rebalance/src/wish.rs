@@ -22,7 +22,7 @@ pub(crate) struct Wish {
 
 impl Wish {
     /// Adds the named server; without a name the one that left last, while it still exists, else
-    /// the first unused number.
+    /// the number above the highest present one.
     pub(crate) fn add(&mut self, name: Option<&str>, prefix: &str) -> Result<Change, ChangeError> {
         let name = match name {
             Some(name) => name.to_owned(),
@@ -89,11 +89,10 @@ impl Wish {
         if let Some(last) = self.leavers.last() {
             return last.clone();
         }
-        let taken = |name: &String| self.members.contains(name) || self.departing.contains(name);
-        (0_usize..)
-            .map(|number| format!("{prefix}-{number}"))
-            .find(|name| !taken(name))
-            .unwrap_or_default()
+        let number =
+            |name: &String| name.strip_prefix(prefix)?.strip_prefix('-')?.parse::<u64>().ok();
+        let highest = self.members.iter().chain(&self.departing).filter_map(number).max();
+        format!("{prefix}-{}", highest.map_or(0, |highest| highest.saturating_add(1)))
     }
 
     fn change_since(&self, from: Vec<String>) -> Change {
