@@ -3,6 +3,7 @@
 
 mod command;
 pub mod executor;
+pub mod handoff;
 pub mod metrics;
 mod server;
 pub mod store;
