@@ -79,7 +79,8 @@ impl ClusterClient {
         })
     }
 
-    async fn exchange(
+    /// Sends a request; any answer will do.
+    pub(crate) async fn exchange(
         &self,
         method: Method,
         path: &str,

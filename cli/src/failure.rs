@@ -1,6 +1,6 @@
 //! Pure. Why a command failed, for the user, and the exit code that says so to a script.
 
-use std::fmt;
+use std::{fmt, io};
 
 use shell::exit;
 
@@ -36,7 +36,13 @@ impl Failure {
         self.error
     }
 
-    pub(crate) fn with_code(code: u8, error: anyhow::Error) -> Self {
+    /// A node or a router could not be started, or failed.
+    pub(crate) fn of_process(error: anyhow::Error) -> Self {
+        let port_is_taken = error.chain().any(|cause| {
+            let cause = cause.downcast_ref::<io::Error>();
+            cause.is_some_and(|cause| cause.kind() == io::ErrorKind::AddrInUse)
+        });
+        let code = if port_is_taken { exit::UNAVAILABLE } else { exit::FAILURE };
         Self { code, error }
     }
 

@@ -52,6 +52,14 @@ pub(crate) struct ClusterOptions {
     pub(crate) url: String,
 }
 
+/// How a process of a cluster ends.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct ProcessOptions {
+    /// End in order when standard input ends, as SIGTERM does: a child whose parent is gone
+    #[arg(long)]
+    pub(crate) exit_with_stdin: bool,
+}
+
 /// Tokens of a server, as the ring bounds them.
 pub(crate) fn virtual_nodes() -> clap::builder::RangedI64ValueParser<u16> {
     clap::value_parser!(u16).range(1..=i64::from(ring::MAX_VIRTUAL_NODES))

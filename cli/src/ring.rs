@@ -29,7 +29,8 @@ pub(crate) struct RingArgs {
     #[arg(long, value_enum, default_value_t, requires = "nodes")]
     placement: Placement,
     /// Tokens of each server of the computed ring
-    #[arg(long, value_name = "N", default_value_t = 100, requires = "nodes", value_parser = virtual_nodes())]
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "nodes")]
+    #[arg(value_parser = virtual_nodes())]
     virtual_nodes: u16,
     /// Answer JSON: servers [name, arc_share, keys], max_over_mean, keys_max_over_mean
     #[arg(long)]

@@ -122,19 +122,26 @@ mod tests {
     use super::{ClusterFile, ClusterFileError, Ports, first_names};
     use crate::options::Durability;
 
+    impl ClusterFile {
+        /// A new cluster for tests.
+        pub(in crate::local) fn example(servers: u16) -> Self {
+            Self {
+                format: super::CLUSTER_FORMAT,
+                cluster: ClusterId(7),
+                resp_port: 6379,
+                http_port: 5000,
+                durability: Durability::Always,
+                placement: Placement::Balanced,
+                virtual_nodes: 100,
+                max_bytes_per_second: None,
+                wanted: first_names(servers),
+                servers: vec![],
+            }
+        }
+    }
+
     fn cluster() -> ClusterFile {
-        let mut cluster = ClusterFile {
-            format: super::CLUSTER_FORMAT,
-            cluster: ClusterId(7),
-            resp_port: 6379,
-            http_port: 5000,
-            durability: Durability::Always,
-            placement: Placement::Balanced,
-            virtual_nodes: 100,
-            max_bytes_per_second: None,
-            wanted: first_names(2),
-            servers: vec![],
-        };
+        let mut cluster = ClusterFile::example(2);
         cluster.server_mut("kv-0").ports = Ports { resp: 11, http: 12, peer: 13 };
         cluster.server_mut("kv-1").removing = true;
         cluster

@@ -149,8 +149,8 @@ async fn accept_data_loss(
 }
 
 impl Api {
-    /// Asks for a change, given how many servers are wanted so far, and keeps durably what is wanted
-    /// before it says so.
+    /// Asks for a change, given how many servers are wanted so far, and keeps durably what is
+    /// wanted before it says so.
     fn change(
         &self,
         ask: impl FnOnce(&Coordinator, usize) -> Result<Change, Refusal>,
@@ -248,39 +248,4 @@ fn json(content_type: &'static str, document: &impl Serialize) -> Response {
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::body::Bytes;
-
-    use super::{Refusal, parse};
-    use crate::cluster_api::RemoveServers;
-
-    fn check(body: &'static str) -> Result<RemoveServers, String> {
-        parse(Ok(Bytes::from_static(body.as_bytes()))).map_err(|Refusal(problem)| {
-            assert_eq!(problem.status, 400);
-            problem.detail
-        })
-    }
-
-    #[test]
-    fn no_body_is_all_defaults() {
-        for empty in ["", " \n", "{}"] {
-            assert_eq!(check(empty), Ok(RemoveServers::default()), "{empty:?}");
-        }
-        let named = check(r#"{"name": "kv-1"}"#).expect("valid");
-        assert_eq!(named.name.as_deref(), Some("kv-1"));
-    }
-
-    #[test]
-    fn bad_bodies_are_explained() {
-        for (body, says) in [
-            ("{", "no JSON object"),
-            ("[1, 2]", "no JSON object"),
-            (r#"{"name": 5}"#, "expected a string; give a \"name\" (text)"),
-            (r#"{"nmae": "kv-1"}"#, "unknown field `nmae`"),
-            (r#"{"count": -1}"#, "expected u16"),
-        ] {
-            let detail = check(body).expect_err(body);
-            assert!(detail.contains(says), "{body}: {detail}");
-        }
-    }
-}
+mod tests;

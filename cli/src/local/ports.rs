@@ -67,7 +67,7 @@ pub(super) fn settle(ports: &[u16], wait: Duration) {
     }
 }
 
-/// The ports as they are where they are all free, else other ones. `taken` are spoken for by others.
+/// The ports as they are where they are all free, else other ones that are not `taken`.
 pub(super) fn choose(stored: Ports, taken: &[u16], rng: &dyn Rng) -> Result<Ports, Failure> {
     let free = |port: u16| {
         let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);

@@ -1,6 +1,6 @@
 //! Pure. What `ringkv local` says when it serves, and while it does not yet.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use rebalance::Status;
