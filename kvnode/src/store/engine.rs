@@ -9,6 +9,8 @@
 //! - It locks the journal while it syncs it, so who commits then waits for the disk. A sync
 //!   without a commit therefore goes around it, by a file handle of our own: a journal is synced
 //!   by fjall before the next one is made, so syncing the newest one covers all.
+//! - When a table is written out or compacted, the new list of tables is synced under a lock that
+//!   every read and write takes: a stall of a few fsyncs, rare but on any thread.
 //! - The sizes of memtables are stored when a keyspace is made, and kept from then on.
 
 use std::fs::File;
@@ -19,7 +21,8 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use fjall::{
-    Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable as _,
+    AbstractTree as _, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode,
+    Readable as _,
 };
 
 use super::error::{OpenError, StoreError};
@@ -89,6 +92,9 @@ pub const MIN_JOURNAL_BYTES: u64 = 64 << 20;
 /// From this many tables without order on, fjall begins to slow writers down.
 const CALM_L0_TABLES: usize = 16;
 
+/// Which part of the memory for new records that for their expiries is.
+const EXPIRY_SHARE: u64 = 4;
+
 /// fjall, in one directory.
 pub struct FjallEngine {
     path: PathBuf,
@@ -96,6 +102,7 @@ pub struct FjallEngine {
     records: Keyspace,
     expiry: Keyspace,
     meta: Keyspace,
+    memtable_bytes: u64,
     newest_journal: Mutex<Option<Journal>>,
 }
 
@@ -119,10 +126,11 @@ impl FjallEngine {
                 })
             };
             let records = keyspace("records", sizes.memtable_bytes)?;
-            let expiry = keyspace("expiry", sizes.memtable_bytes / 4)?;
+            let expiry = keyspace("expiry", sizes.memtable_bytes / EXPIRY_SHARE)?;
             let meta = keyspace("meta", 1 << 20)?;
             let newest_journal = Mutex::default();
-            Ok(Self { path: path.to_owned(), db, records, expiry, meta, newest_journal })
+            let (path, memtable_bytes) = (path.to_owned(), sizes.memtable_bytes);
+            Ok(Self { path, db, records, expiry, meta, memtable_bytes, newest_journal })
         };
         open().map_err(|error| open_error(path, error))
     }
@@ -184,10 +192,14 @@ impl Engine for FjallEngine {
     }
 
     fn is_calm(&self) -> bool {
-        let calm = |keyspace: &Keyspace| {
-            keyspace.sealed_memtable_count() == 0 && keyspace.l0_table_count() < CALM_L0_TABLES
+        // A full memtable is followed by an fsync of the journal under its lock.
+        let calm = |keyspace: &Keyspace, memtable_bytes: u64| {
+            keyspace.tree.active_memtable().size() < memtable_bytes / 8 * 7
+                && keyspace.sealed_memtable_count() == 0
+                && keyspace.l0_table_count() < CALM_L0_TABLES
         };
-        calm(&self.records) && calm(&self.expiry)
+        calm(&self.records, self.memtable_bytes)
+            && calm(&self.expiry, self.memtable_bytes / EXPIRY_SHARE)
     }
 
     fn disk_bytes(&self) -> Result<u64, StoreError> {
