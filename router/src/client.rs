@@ -29,7 +29,7 @@ use crate::walk::Walk;
 mod dispatch;
 mod serve;
 
-pub(crate) use serve::{serve, submit};
+pub(crate) use serve::{refuse, serve, submit};
 
 /// Pause before a stalled client tries again by itself: at first, and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
@@ -75,11 +75,9 @@ struct Core {
     held_bytes: usize,
     waiting_bytes: usize,
     stalled: bool,
-    /// Attempts to go on since the stall began, when the next is due, and what the shard's progress
-    /// was at the last.
+    /// Attempts since something waited last without having to, and when the next is due.
     attempts: u32,
     retry_at: Option<Instant>,
-    seen_progress: u64,
     /// The table by which the commands under way were sent.
     generation: u64,
     output: Output,
@@ -225,7 +223,6 @@ impl Client {
             stalled: false,
             attempts: 0,
             retry_at: None,
-            seen_progress: 0,
             generation: shard.generation(),
             output: Output::default(),
             ending: false,
@@ -299,12 +296,12 @@ impl Core {
             Outcome::Reply(reply) => {
                 let writes = slot.writes();
                 let reply = slot.answer(part, reply);
-                if reply.is_some() || matches!(slot.work, Work::Walk(_)) {
-                    if let Some(parked) = slot.parked.take() {
-                        self.attempts = 0;
-                        if parked.handoff && writes {
-                            shard.metrics().write_pause(parked.sent - parked.since);
-                        }
+                if (reply.is_some() || matches!(slot.work, Work::Walk(_)))
+                    && let Some(parked) = slot.parked.take()
+                {
+                    self.attempts = 0;
+                    if parked.handoff && writes {
+                        shard.metrics().write_pause(parked.sent - parked.since);
                     }
                 }
                 if let Some(reply) = reply {
@@ -349,9 +346,10 @@ impl Core {
     /// first time, then after a pause that grows.
     fn stall(&mut self, now: Instant) {
         self.stalled = true;
-        self.retry_at = self.attempts.checked_sub(1).map(|retries| {
-            now + RETRY.0.saturating_mul(1 << retries.min(6)).min(RETRY.1)
-        });
+        self.retry_at = self
+            .attempts
+            .checked_sub(1)
+            .map(|retries| now + RETRY.0.saturating_mul(1 << retries.min(6)).min(RETRY.1));
         self.attempts = self.attempts.saturating_add(1);
     }
 

@@ -1,9 +1,27 @@
 //! The router: what clients talk to. It speaks RESP and HTTP, sends each command to the server that
 //! owns its key, and keeps no state but what it was told.
 
+mod app;
+mod client;
 mod config;
+mod control;
+mod coordinator;
+mod data;
+mod http;
+mod local;
+mod membership;
+mod merge;
+mod metrics;
 mod output;
+mod park;
 mod refusal;
+mod route;
+mod shard;
 mod table;
+mod upstream;
+mod walk;
 
+pub use app::{Router, run};
 pub use config::Config;
+pub use membership::{MembershipError, MembershipSource};
+pub use metrics::WritePause;

@@ -40,6 +40,11 @@ impl Session {
         }
     }
 
+    /// The client's number.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
     /// The protocol of the answers from now on.
     pub(crate) fn protocol(&self) -> Protocol {
         self.protocol

@@ -62,11 +62,6 @@ impl Gather {
         self.spec.kind == Kind::Write
     }
 
-    /// The length of the command, in bytes.
-    pub(crate) fn frame_len(&self) -> usize {
-        self.command.raw().len()
-    }
-
     /// The keys that have to be sent, in order.
     pub(crate) fn unsent(&self) -> impl Iterator<Item = (KeyIndex, Point)> {
         let unsent = |key: &Key| matches!(key.state, KeyState::Unsent);

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram as Buckets;
 use prometheus_client::registry::{Registry, Unit};
@@ -176,13 +177,9 @@ impl Metrics {
     /// Everything in the text format of Prometheus.
     pub(crate) fn encode(&self, ring: &RingFacts) -> Result<String, std::fmt::Error> {
         let mut registry = Registry::with_prefix("ringkv_router");
-        let counter = |of: fn(&Counters) -> &AtomicU64| ConstCounter::new(self.sum(of));
+        let counter = |of: Pick| ConstCounter::new(self.sum(of));
         registry.register("commands", "Commands of clients", counter(|c| &c.commands));
-        let refusals: prometheus_client::metrics::family::Family<Reason, _> =
-            prometheus_client::metrics::family::Family::<
-                Reason,
-                prometheus_client::metrics::counter::Counter,
-            >::default();
+        let refusals = Family::<Reason, Counter>::default();
         for (reason, of) in REFUSALS {
             refusals.get_or_create(&Reason { reason }).inc_by(self.sum(of));
         }
@@ -215,7 +212,9 @@ impl Metrics {
     }
 }
 
-const REFUSALS: [(&str, fn(&Counters) -> &AtomicU64); 3] = [
+type Pick = fn(&Counters) -> &AtomicU64;
+
+const REFUSALS: [(&str, Pick); 3] = [
     ("frozen", |counters| &counters.frozen),
     ("moved", |counters| &counters.moved),
     ("loading", |counters| &counters.loading),

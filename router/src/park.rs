@@ -50,6 +50,11 @@ pub(crate) fn unreachable(server: &str, address: &str) -> String {
     )
 }
 
+/// The error where the answer to a read was lost, and a later answer could be out of turn.
+pub(crate) fn answer_lost(server: &str) -> String {
+    format!("TRYAGAIN connection to {server} was lost before the answer came; try again")
+}
+
 /// The error where a command may or may not have been applied.
 pub(crate) fn outcome_unknown(server: &str) -> String {
     format!(

@@ -47,8 +47,8 @@ fn parse_arc(text: &str) -> Option<Arc> {
 mod tests {
     use super::*;
 
-    fn check(reply: &str, expected: Option<Refusal>) {
-        assert_eq!(Refusal::parse(reply.as_bytes()), expected, "{reply:?}");
+    fn check(reply: &str, expected: impl Into<Option<Refusal>>) {
+        assert_eq!(Refusal::parse(reply.as_bytes()), expected.into(), "{reply:?}");
     }
 
     #[test]

@@ -70,7 +70,9 @@ fn crossing(spec: &CommandSpec) -> String {
         Id::MSetNx => "use SET with NX for each key, which is not atomic over all of them",
         _ => "use GET, SET and DEL, which is not atomic over both keys",
     };
-    format!("CROSSSLOT {name} over different keys is refused, as they may live on different servers; {instead}")
+    format!(
+        "CROSSSLOT {name} over different keys is refused, as they may live on different servers; {instead}"
+    )
 }
 
 fn walk_of(

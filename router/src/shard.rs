@@ -9,6 +9,7 @@ use std::sync::Arc as Shared;
 use resp::Limits;
 use ring::{Arc, Point};
 use shell::clock::Clock;
+use tokio::sync::Notify;
 
 use crate::client::Client;
 use crate::local::Facts;
@@ -42,6 +43,7 @@ pub(crate) struct Shard {
     to_flush: RefCell<Vec<Rc<Client>>>,
     random: Cell<u64>,
     next_id: Cell<u64>,
+    gone: Notify,
 }
 
 impl Shard {
@@ -68,6 +70,7 @@ impl Shard {
             to_flush: RefCell::default(),
             random: Cell::new(seed | 1),
             next_id: Cell::new(0),
+            gone: Notify::new(),
         })
     }
 
@@ -108,7 +111,7 @@ impl Shard {
 
     /// A point to begin a random search at; not fit for secrets.
     pub(crate) fn random_point(&self) -> Point {
-        let mut half = || {
+        let half = || {
             let mut x = self.random.get();
             x ^= x << 13;
             x ^= x >> 7;
@@ -207,6 +210,14 @@ impl Shard {
     /// The client is gone.
     pub(crate) fn client_ended(&self, id: u64) {
         self.clients.borrow_mut().remove(&id);
+        self.gone.notify_one();
+    }
+
+    /// Waits until no client is left.
+    pub(crate) async fn wait_for_clients(&self) {
+        while !self.clients.borrow().is_empty() {
+            self.gone.notified().await;
+        }
     }
 
     /// Tells every client that no more commands are taken.

@@ -84,12 +84,14 @@ impl Table {
     pub(crate) fn build(membership: &Membership, views: &BTreeMap<String, NodeView>) -> Self {
         let document = &membership.document;
         let node = |(name, addresses): (&String, &node_api::ServerAddresses)| {
-            let of_member = document.member(name).and_then(|m| m.incarnation.parse().ok());
+            let mut listed = document.member(name).into_iter().chain(&document.leaving);
+            let of_document = listed.find(|member| member.name == *name);
+            let of_document = of_document.and_then(|member| member.incarnation.parse().ok());
             let of_view = views.get(name).map(|view| view.server.incarnation);
             Node {
                 name: name.as_str().into(),
                 address: addresses.resp.as_str().into(),
-                incarnation: of_member.or(of_view),
+                incarnation: of_document.or(of_view),
             }
         };
         let nodes: Vec<Node> = membership.servers.iter().map(node).collect();
@@ -220,7 +222,7 @@ fn fill(claimed: Vec<(Arc, Claimed)>, expected: &ArcMap<String>, nodes: &[Node])
         let at = nodes.binary_search_by(|node| (*node.name).cmp(name.as_str())).ok()?;
         NodeIndex::try_from(at).ok()
     };
-    let mut gap = |arc: Arc, push: &mut dyn FnMut(Arc, Owner)| {
+    let gap = |arc: Arc, push: &mut dyn FnMut(Arc, Owner)| {
         let mut from = Some(arc.start());
         while let Some(start) = from {
             let entry = expected.entry(start);

@@ -6,7 +6,7 @@
 //! sent before the refusal was seen is answered (the barrier); only then the server is told to
 //! resume. So every client learns of its refused commands before it can send another one.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -59,6 +59,29 @@ pub(crate) struct Lost {
     pub(crate) sent: Vec<Flight>,
     /// Not, or not wholly, handed to the socket: not applied.
     pub(crate) unsent: Vec<Flight>,
+}
+
+impl Lost {
+    /// For each command that was sent whether it may be sent again: a read may, unless a later
+    /// write of its client was sent too. That may have been applied, and the read must not see it.
+    pub(crate) fn repeatable_reads(&self) -> Vec<bool> {
+        let mut writers = BTreeSet::new();
+        let mut repeatable: Vec<bool> = self
+            .sent
+            .iter()
+            .rev()
+            .map(|flight| {
+                let Some(destination) = &flight.destination else { return false };
+                let client = Rc::as_ptr(&destination.client);
+                if flight.writes {
+                    writers.insert(client);
+                }
+                !writers.contains(&client)
+            })
+            .collect();
+        repeatable.reverse();
+        repeatable
+    }
 }
 
 /// The queue.
@@ -151,7 +174,9 @@ impl Queue {
     /// The answer of this number refused a range.
     pub(crate) fn refused(&mut self, arc: Arc, number: u64) {
         let known = self.blocks.iter().any(|block| {
-            number < block.barrier && block.arc.start() <= arc.start() && arc.last() <= block.arc.last()
+            number < block.barrier
+                && block.arc.start() <= arc.start()
+                && arc.last() <= block.arc.last()
         });
         if !known {
             self.blocks.push(Block { arc, barrier: self.queued });

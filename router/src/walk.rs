@@ -234,7 +234,8 @@ impl Walk {
         let limit = self.limits.keys_reply_bytes_max;
         if self.keys_bytes > limit && matches!(self.what, What::Keys { .. }) {
             let mut error = BytesMut::new();
-            let text = format!("ERR the matching keys are over the limit of {limit} bytes; use SCAN");
+            let text =
+                format!("ERR the matching keys are over the limit of {limit} bytes; use SCAN");
             encode::error(&mut error, &text);
             self.fail(error.freeze());
         }
@@ -252,11 +253,8 @@ impl Walk {
 
     fn put_todo(&mut self, arc: Arc) {
         let wraps = matches!(self.what, What::RandomKey);
-        let at = if wraps {
-            0
-        } else {
-            self.todo.partition_point(|other| other.start() < arc.start())
-        };
+        let at =
+            if wraps { 0 } else { self.todo.partition_point(|other| other.start() < arc.start()) };
         self.todo.insert(at, arc);
     }
 
@@ -269,8 +267,8 @@ impl Walk {
             What::RandomKey => !self.keys.is_empty(),
             What::Scan { cursor, count, .. } => {
                 let moved = self.todo.front().is_none_or(|arc| top_bits(arc.start()) > *cursor);
-                let enough = self.keys.len() as u64 >= *count
-                    || self.started as usize >= SCAN_PIECES_MAX;
+                let enough =
+                    self.keys.len() as u64 >= *count || self.started as usize >= SCAN_PIECES_MAX;
                 moved && enough
             }
             What::Keys { .. } | What::Count | What::Flush => false,

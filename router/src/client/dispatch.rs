@@ -60,12 +60,10 @@ impl Core {
         if !self.stalled {
             return true;
         }
-        let progress = shard.progress();
         let due = self.retry_at.is_none_or(|at| at <= now);
-        if !due && self.seen_progress == progress {
+        if !due && !changed {
             return false;
         }
-        self.seen_progress = progress;
         let mut place = 0;
         while place < self.slots.len() {
             match self.resend(client, place, shard, now) {
@@ -80,13 +78,7 @@ impl Core {
         true
     }
 
-    fn resend(
-        &mut self,
-        client: &Rc<Client>,
-        place: usize,
-        shard: &Shard,
-        now: Instant,
-    ) -> Resent {
+    fn resend(&mut self, client: &Rc<Client>, place: usize, shard: &Shard, now: Instant) -> Resent {
         let Some(slot) = self.slots.get_mut(place) else { return Resent::Sent };
         let is_walk = matches!(slot.work, Work::Walk(_));
         if !slot.is_unsent() {

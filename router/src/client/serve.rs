@@ -28,9 +28,8 @@ const ROUNDS_MAX: usize = 8;
 /// Serves a RESP connection until its end.
 pub(crate) async fn serve(stream: TcpStream, shard: Rc<Shard>) {
     let client = Client::new(Sink::Stream(stream), &shard);
-    shard.client_began(&client);
     run(&client, &shard).await;
-    shard.client_ended(&client);
+    shard.metrics().client_ended();
 }
 
 /// Tells a client why it is not served.
@@ -48,10 +47,13 @@ pub(crate) async fn submit(command: Command, reply: oneshot::Sender<Bytes>, shar
 }
 
 async fn run(client: &Rc<Client>, shard: &Shard) {
+    let id = client.core.borrow().session.id();
+    shard.client_began(id, client);
     let mut timer: Option<Pin<Box<Sleep>>> = None;
     let mut room = READ_BYTES.0;
     poll_fn(|cx| poll(client, shard, &mut timer, &mut room, cx)).await;
     client.core.borrow_mut().die();
+    shard.client_ended(id);
 }
 
 fn poll(
@@ -98,7 +100,7 @@ fn poll_timer(
         *timer = None;
         return false;
     }
-    if core.seen_progress != shard.progress() {
+    if core.generation != shard.generation() {
         return true;
     }
     let Some(at) = core.retry_at else { return true };

@@ -107,9 +107,12 @@ fn views_of_other_volumes_and_of_strangers_are_ignored() {
 }
 
 #[test]
-fn a_leaver_outside_the_document_is_known_by_its_view() {
+fn a_leaver_is_known_by_the_document_or_by_its_view() {
     let mut membership = membership();
     membership.document = membership.document.with_member_removed("kv-1").expect("removed");
+    let table = Table::build(&membership, &BTreeMap::new());
+    assert_eq!(table.nodes[1].incarnation, Some(incarnation(1)));
+    membership.document.leaving.clear();
     let views = BTreeMap::from([view(1, &[(0, u128::MAX, 1, false)])]);
     let table = Table::build(&membership, &views);
     assert_eq!(owner(&table, 5), "kv-1@1");

@@ -175,8 +175,7 @@ impl Upstream {
         let mut stream = TcpStream::connect(&*self.node.address).await?;
         stream.set_nodelay(true)?;
         let incarnation = incarnation.to_string();
-        let hello =
-            Command::new(&["RINGKV.HELLO", "1", "ROUTER", &self.cluster, &incarnation]);
+        let hello = Command::new(&["RINGKV.HELLO", "1", "ROUTER", &self.cluster, &incarnation]);
         stream.write_all(hello.raw()).await?;
         let mut decoder = ReplyDecoder::new(shard.reply_limits());
         let reply = read_reply(&mut stream, &mut decoder, &mut BytesMut::new()).await?;
@@ -291,12 +290,16 @@ impl Upstream {
     fn lose(&self, shard: &Shard) {
         let lost = self.queue.borrow_mut().take_lost(Instant::now());
         let unknown = error_reply(&park::outcome_unknown(&self.node.name));
-        for flight in lost.sent {
+        let read_lost = error_reply(&park::answer_lost(&self.node.name));
+        let repeatable = lost.repeatable_reads();
+        for (flight, repeatable) in lost.sent.into_iter().zip(repeatable) {
             let outcome = if flight.writes {
                 shard.counters().count_unknown();
                 Outcome::Reply(unknown.clone())
-            } else {
+            } else if repeatable {
                 Outcome::Retry(Park::Lost)
+            } else {
+                Outcome::Reply(read_lost.clone())
             };
             finish(flight, outcome, shard);
         }

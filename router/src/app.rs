@@ -1,0 +1,190 @@
+//! Shell. Puts a router together, and takes it down in order.
+
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::rc::Rc;
+use std::sync::Arc as Shared;
+use std::thread::JoinHandle;
+
+use anyhow::Context;
+use shell::clock::{Clock, SystemClock};
+use shell::drain::{self, Drain};
+use shell::rng::{OsRng, Rng};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::sync::{mpsc, watch};
+use tokio::task::LocalSet;
+
+use crate::Config;
+use crate::coordinator::Coordinator;
+use crate::data::DataThread;
+use crate::http::{self, Api};
+use crate::membership::CoordinatorSource;
+use crate::metrics::Metrics;
+use crate::shard::Shard;
+use crate::table::Table;
+
+/// Connections that the system keeps until they are taken.
+const BACKLOG: i32 = 1_024;
+/// HTTP requests that wait for a data thread.
+const REQUESTS_MAX: usize = 1_024;
+
+/// A running router.
+#[derive(Debug)]
+pub struct Router {
+    resp_address: SocketAddr,
+    http_address: SocketAddr,
+    drain: Drain,
+    threads: Vec<JoinHandle<anyhow::Result<()>>>,
+}
+
+impl Router {
+    /// Opens the ports and starts the threads.
+    ///
+    /// # Errors
+    /// Where a port cannot be had or the coordinator's URL is not one.
+    pub fn start(config: Config) -> anyhow::Result<Self> {
+        let coordinator = Coordinator::new(&config.coordinator_url)
+            .map_err(|error| anyhow::anyhow!("the coordinator's URL: {error}"))?;
+        anyhow::ensure!(config.threads > 0, "a router needs one data thread at least");
+        let http_listener = bind_alone(config.http_address, "HTTP")?;
+        let http_address = http_listener.local_addr()?;
+        let listeners = bind_shared(config.resp_address, config.threads)?;
+        let resp_address = listeners.first().context("a listener")?.local_addr()?;
+
+        let config = Shared::new(config);
+        let metrics = Shared::new(Metrics::new(config.threads)?);
+        let clock: Shared<dyn Clock> = Shared::new(SystemClock::new());
+        let (tables, published) = watch::channel(Shared::new(Table::default()));
+        let (drain, token) = drain::channel();
+        let mut threads = Vec::with_capacity(listeners.len() + 1);
+        let mut requests = Vec::with_capacity(listeners.len());
+        for (number, listener) in listeners.into_iter().enumerate() {
+            let (sender, receiver) = mpsc::channel(REQUESTS_MAX);
+            requests.push(sender);
+            let thread = DataThread {
+                listener,
+                tables: published.clone(),
+                requests: receiver,
+                drain: token.clone(),
+            };
+            let (config, metrics) = (Shared::clone(&config), Shared::clone(&metrics));
+            let (clock, seed) = (Shared::clone(&clock), OsRng.next_u64());
+            let port = resp_address.port();
+            let make = move || Shard::new(number, config, metrics, clock, seed, port);
+            threads.push(spawn(format!("data-{number}"), move || thread.run(make))?);
+        }
+        let api = Api::new(requests, coordinator.clone(), metrics, published, &config);
+        let control = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.context("start the runtime of the control thread")?;
+            let source = CoordinatorSource(coordinator);
+            LocalSet::new().block_on(&runtime, async move {
+                let follow = crate::control::run(source, Rc::new(tables), config.server_wait);
+                tokio::task::spawn_local(follow);
+                http::serve(http_listener, api, token, config.drain_wait).await
+            })
+        };
+        threads.push(spawn("control".to_owned(), control)?);
+        Ok(Self { resp_address, http_address, drain, threads })
+    }
+
+    /// Where RESP clients connect.
+    #[must_use]
+    pub fn resp_address(&self) -> SocketAddr {
+        self.resp_address
+    }
+
+    /// Where HTTP clients connect.
+    #[must_use]
+    pub fn http_address(&self) -> SocketAddr {
+        self.http_address
+    }
+
+    /// Takes no more clients, lets the commands at hand finish, for a bounded time, and ends.
+    ///
+    /// # Errors
+    /// Where a thread failed.
+    pub fn stop(self) -> anyhow::Result<()> {
+        self.drain.start();
+        let mut result = Ok(());
+        for thread in self.threads {
+            let ended = thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a thread panicked")));
+            result = result.and(ended);
+        }
+        result
+    }
+}
+
+/// Runs a router until the process is asked to stop; with `stdin_too` also until standard input
+/// ends.
+///
+/// # Errors
+/// Where it cannot be started or fails.
+pub fn run(config: Config, stdin_too: bool) -> anyhow::Result<()> {
+    let router = Router::start(config)?;
+    tracing::info!(resp = %router.resp_address(), http = %router.http_address(), "router serves");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let reason = runtime.block_on(shell::signal::shutdown(stdin_too))?;
+    tracing::info!(?reason, "router stops");
+    router.stop()
+}
+
+fn spawn(
+    name: String,
+    body: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
+) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
+    let logged = {
+        let name = name.clone();
+        move || {
+            let result = body();
+            if let Err(error) = &result {
+                tracing::error!(thread = name, "{error:#}");
+            }
+            result
+        }
+    };
+    std::thread::Builder::new().name(name).spawn(logged).context("start a thread")
+}
+
+fn socket(address: SocketAddr) -> std::io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    Ok(socket)
+}
+
+fn listen(socket: Socket) -> std::io::Result<StdListener> {
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+fn bind_alone(address: SocketAddr, what: &str) -> anyhow::Result<StdListener> {
+    let bind = || {
+        let socket = socket(address)?;
+        socket.bind(&address.into())?;
+        listen(socket)
+    };
+    bind().with_context(|| cannot_listen(address, what))
+}
+
+/// One listener for each thread, all on one port: the system spreads connections over them.
+fn bind_shared(address: SocketAddr, count: usize) -> anyhow::Result<Vec<StdListener>> {
+    let context = || cannot_listen(address, "RESP");
+    // Another process of the same user could share the port unnoticed; so it is first taken alone.
+    let probe = bind_alone(address, "RESP")?;
+    let address = probe.local_addr().with_context(context)?;
+    drop(probe);
+    let bind = || {
+        let socket = socket(address)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&address.into())?;
+        listen(socket)
+    };
+    (0..count).map(|_| bind().with_context(context)).collect()
+}
+
+fn cannot_listen(address: SocketAddr, what: &str) -> String {
+    format!(
+        "cannot listen for {what} on {address}; if another process has the port, stop it or choose \
+         another one"
+    )
+}

@@ -1,0 +1,199 @@
+//! Shell. The HTTP side: values, health, metrics, and what is passed on to the coordinator.
+
+use std::net::TcpListener as StdListener;
+use std::sync::Arc as Shared;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use bytes::Bytes;
+use node_api::Problem;
+use resp::Command;
+use shell::drain::DrainToken;
+use shell::net::TcpListener;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::Config;
+use crate::coordinator::Coordinator;
+use crate::data::Request;
+use crate::metrics::{Metrics, RingFacts};
+use crate::table::{Owner, Table};
+
+mod forward;
+mod kv;
+
+/// What the handlers share.
+#[derive(Clone)]
+pub(crate) struct Api(Shared<Inner>);
+
+struct Inner {
+    requests: Vec<mpsc::Sender<Request>>,
+    /// The data thread whose turn it is.
+    turn: AtomicUsize,
+    coordinator: Coordinator,
+    metrics: Shared<Metrics>,
+    tables: watch::Receiver<Shared<Table>>,
+    value_bytes_max: usize,
+}
+
+impl Api {
+    /// Handlers that have commands executed by these data threads.
+    pub(crate) fn new(
+        requests: Vec<mpsc::Sender<Request>>,
+        coordinator: Coordinator,
+        metrics: Shared<Metrics>,
+        tables: watch::Receiver<Shared<Table>>,
+        config: &Config,
+    ) -> Self {
+        let value_bytes_max = config.value_bytes_max;
+        let turn = AtomicUsize::new(0);
+        Self(Shared::new(Inner { requests, turn, coordinator, metrics, tables, value_bytes_max }))
+    }
+
+    /// Has a command executed and answers its reply.
+    async fn execute(&self, command: Command) -> Result<Bytes, HttpError> {
+        let inner = &self.0;
+        let turn = inner.turn.fetch_add(1, Relaxed) % inner.requests.len().max(1);
+        let (sender, reply) = oneshot::channel();
+        let thread = inner.requests.get(turn).ok_or_else(stopping)?;
+        thread.try_send((command, sender)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => HttpError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too busy",
+                "too many HTTP requests wait; nothing was applied; try again",
+            ),
+            mpsc::error::TrySendError::Closed(_) => stopping(),
+        })?;
+        reply.await.map_err(|_| {
+            HttpError::new(
+                StatusCode::BAD_GATEWAY,
+                "outcome unknown",
+                "the router stopped before the command was answered; it may or may not have been \
+                 applied",
+            )
+        })
+    }
+}
+
+/// Serves until told to end and then until the requests at hand are answered, for a bounded time.
+pub(crate) async fn serve(
+    listener: StdListener,
+    api: Api,
+    drain: DrainToken,
+    drain_wait: Duration,
+) -> anyhow::Result<()> {
+    let listener = TcpListener::from_std(listener).context("use the HTTP listener")?;
+    let limit = api.0.value_bytes_max;
+    let routes = Router::new()
+        .route("/kv/{*key}", get(kv::get).put(kv::put).delete(kv::delete))
+        .layer(DefaultBodyLimit::max(limit))
+        .merge(forward::routes())
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .fallback(|| async {
+            HttpError::new(StatusCode::NOT_FOUND, "not found", "there is nothing at this path")
+        })
+        .method_not_allowed_fallback(|| async {
+            let detail = "this path does not take that method";
+            HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", detail)
+        })
+        .with_state(api);
+    let over = drain.clone();
+    let served =
+        axum::serve(listener, routes).with_graceful_shutdown(async move { drain.signaled().await });
+    tokio::select! {
+        result = served.into_future() => result.context("serve HTTP"),
+        () = async { over.signaled().await; tokio::time::sleep(drain_wait).await } => {
+            tracing::warn!("some HTTP requests were not answered in time");
+            Ok(())
+        }
+    }
+}
+
+async fn ready(State(api): State<Api>) -> Result<&'static str, HttpError> {
+    let table = Shared::clone(&api.0.tables.borrow());
+    if table.is_complete() {
+        return Ok("ok\n");
+    }
+    let unknown = |owner: &Owner| match owner {
+        Owner::Unknown { expected } => Some(*expected),
+        Owner::Claimed { .. } => None,
+    };
+    let mut missing: Vec<String> = (table.segments().iter())
+        .filter_map(|segment| unknown(&segment.owner))
+        .filter_map(|expected| table.node(expected?))
+        .map(|node| format!("{} ({})", node.name, node.address))
+        .collect();
+    missing.sort_unstable();
+    missing.dedup();
+    let detail = if missing.is_empty() {
+        "the servers of the ring are not known yet".to_owned()
+    } else {
+        format!("some keys have no known server; by the ring they belong to {}", missing.join(", "))
+    };
+    Err(HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "not ready", detail))
+}
+
+async fn metrics(State(api): State<Api>) -> Result<Response, HttpError> {
+    let table = Shared::clone(&api.0.tables.borrow());
+    let ring = RingFacts {
+        epoch: table.ring_epoch,
+        servers: table.nodes.len() as u64,
+        complete: table.is_complete(),
+    };
+    let text = api.0.metrics.encode(&ring).map_err(|error| {
+        HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "metrics failed", error.to_string())
+    })?;
+    let format = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, format)], text).into_response())
+}
+
+fn stopping() -> HttpError {
+    HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the router is stopping")
+}
+
+/// An error as `application/problem+json` (RFC 9457).
+#[derive(Debug)]
+struct HttpError {
+    problem: Problem,
+    etag: Option<String>,
+}
+
+impl HttpError {
+    fn new(status: StatusCode, title: &str, detail: impl Into<String>) -> Self {
+        let problem =
+            Problem { status: status.as_u16(), title: title.to_owned(), detail: detail.into() };
+        Self { problem, etag: None }
+    }
+}
+
+impl IntoResponse for HttpError {
+    fn into_response(self) -> Response {
+        let status =
+            StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(&self.problem)).into_response();
+        let headers = response.headers_mut();
+        let format = header::HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, format);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+        }
+        if let Some(etag) = self.etag.and_then(|etag| etag.parse().ok()) {
+            headers.insert(header::ETAG, etag);
+        }
+        response
+    }
+}
+
+/// Extra routes are in the modules of their handlers.
+type Routes = Router<Api>;
+
+fn post_or_get(get_too: bool) -> axum::routing::MethodRouter<Api> {
+    if get_too { get(forward::forward) } else { post(forward::forward) }
+}

@@ -1,0 +1,74 @@
+//! Shell. Administration, passed on to the coordinator.
+
+use std::time::Duration;
+
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::{Api, HttpError, Routes, post_or_get};
+
+/// The longest request.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+/// How long the coordinator may take.
+const WAIT: Duration = Duration::from_secs(30);
+
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .route("/status", axum::routing::get(status))
+        .route("/plan", post_or_get(true))
+        .route("/add-server", post_or_get(false))
+        .route("/remove-server", post_or_get(false))
+        .route("/accept-data-loss", post_or_get(false))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+}
+
+/// Passes a request on as it is, and its answer back.
+pub(super) async fn forward(
+    State(api): State<Api>,
+    method: Method,
+    uri: Uri,
+    body: Bytes,
+) -> Result<Response, HttpError> {
+    ask(&api, method, &uri, body).await
+}
+
+/// The coordinator's status, and what the router itself has measured.
+async fn status(State(api): State<Api>, uri: Uri) -> Result<Response, HttpError> {
+    let mut response = ask(&api, Method::GET, &uri, Bytes::new()).await?;
+    if response.status() != StatusCode::OK {
+        return Ok(response);
+    }
+    let body = axum::body::to_bytes(std::mem::take(response.body_mut()), usize::MAX).await;
+    let body = body.unwrap_or_default();
+    let Ok(Value::Object(mut status)) = serde_json::from_slice(&body) else {
+        let detail = "the coordinator's status is not a JSON object";
+        return Err(HttpError::new(StatusCode::BAD_GATEWAY, "bad status", detail));
+    };
+    let table = api.0.tables.borrow().clone();
+    let router = json!({
+        "ring_epoch": table.ring_epoch,
+        "complete": table.is_complete(),
+        "write_pause": api.0.metrics.write_pauses(),
+    });
+    status.insert("router".to_owned(), router);
+    Ok(axum::Json(Value::Object(status)).into_response())
+}
+
+async fn ask(api: &Api, method: Method, uri: &Uri, body: Bytes) -> Result<Response, HttpError> {
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let answer = api.0.coordinator.ask(method, path, body, WAIT).await.map_err(|error| {
+        let detail = format!(
+            "{error}; whether it took effect is to be seen in /status once the coordinator is back"
+        );
+        HttpError::new(StatusCode::BAD_GATEWAY, "coordinator unavailable", detail)
+    })?;
+    let (head, body) = answer.into_parts();
+    let format = head.headers.get(header::CONTENT_TYPE).cloned();
+    let format = format.unwrap_or_else(|| HeaderValue::from_static("application/octet-stream"));
+    let mut response = (head.status, body).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, format);
+    Ok(response)
+}

@@ -1,0 +1,15 @@
+//! A router between real clients and scripted servers on the loopback.
+
+#![allow(clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod client;
+mod fake;
+mod world;
+
+mod handover;
+mod http;
+mod keys;
+mod local;
+mod loss;
+mod malformed;
+mod walks;
