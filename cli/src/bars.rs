@@ -66,6 +66,8 @@ pub(crate) struct ProgressView {
     console: Console,
     clock: SystemClock,
     change: Option<Shown>,
+    /// The epoch of the latest finished change; `None` before the first look.
+    last_epoch: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -78,7 +80,7 @@ struct Shown {
 
 impl ProgressView {
     pub(crate) fn new(console: Console) -> Self {
-        Self { console, clock: SystemClock::new(), change: None }
+        Self { console, clock: SystemClock::new(), change: None, last_epoch: None }
     }
 
     /// Writes one line above the bars.
@@ -99,15 +101,7 @@ impl ProgressView {
                     last_line: None,
                 });
             }
-            (None, _) => {
-                if let Some(mut shown) = self.change.take() {
-                    if let Some(last) = &status.last_rebalance {
-                        shown.tracker.observe(now, last);
-                    }
-                    self.finish(&shown);
-                }
-                return;
-            }
+            (None, _) => return self.finish(now, status),
         }
         if let Some(shown) = &mut self.change {
             if self.console.terminal {
@@ -118,13 +112,25 @@ impl ProgressView {
         }
     }
 
-    fn finish(&self, shown: &Shown) {
-        for bar in shown.bars.values().chain(&shown.total) {
-            bar.finish_and_clear();
-            self.console.bars.remove(bar);
+    /// Sums up the change that has come to its end, even if it was too short to be seen.
+    fn finish(&mut self, now: Duration, status: &Status) {
+        let last = status.last_rebalance.as_ref();
+        let epoch = last.map_or(0, |last| last.epoch);
+        let is_new = self.last_epoch.is_some_and(|before| before != epoch);
+        self.last_epoch = Some(epoch);
+        let shown = self.change.take();
+        if let Some(shown) = &shown {
+            for bar in shown.bars.values().chain(&shown.total) {
+                bar.finish_and_clear();
+                self.console.bars.remove(bar);
+            }
         }
-        for line in shown.tracker.summary() {
-            self.console.say(&line);
+        if let Some(last) = last
+            && (is_new || shown.is_some())
+        {
+            for line in Tracker::new(now, last).summary() {
+                self.console.say(&line);
+            }
         }
     }
 }

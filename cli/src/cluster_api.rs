@@ -1,6 +1,6 @@
 //! Pure. What is sent to a cluster over HTTP; what it answers is in the `rebalance` crate.
 
-use rebalance::Status;
+use rebalance::{ClusterState, ServerRole, Status};
 use ring::{Distribution, ServerShare};
 use serde::{Deserialize, Serialize};
 
@@ -28,9 +28,17 @@ pub(crate) struct RemoveServers {
     pub(crate) count: Option<u16>,
 }
 
-/// How many servers the ring will have when it has come to rest.
-pub(crate) fn heading_for(status: &Status) -> usize {
-    status.rebalance.as_ref().map_or(status.servers.len(), |rebalance| rebalance.to)
+/// How many servers are wanted in the ring.
+pub(crate) fn wanted(status: &Status) -> usize {
+    let wanted = [ServerRole::Member, ServerRole::Joining];
+    status.servers.iter().filter(|server| wanted.contains(&server.role)).count()
+}
+
+/// Whether everything is as it was last asked to be.
+pub(crate) fn is_at_rest(status: &Status) -> bool {
+    status.rebalance.is_none()
+        && status.state == ClusterState::Converged
+        && status.servers.iter().all(|server| server.role == ServerRole::Member)
 }
 
 /// How evenly the servers share the ring and the keys now.

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::time::Duration;
 
 use clap::Args;
-use rebalance::{Change, ServerRole, Status};
+use rebalance::{Change, Status};
 use shell::clock::{Clock, SystemClock};
 
 use crate::bars::{Console, ProgressView};
@@ -43,6 +43,8 @@ Examples:
   curl -X POST localhost:5000/remove-server -d '{\"name\": \"kv-1\"}'";
 
 const POLL_EVERY: Duration = Duration::from_millis(250);
+/// A change that was accepted has begun within this time.
+const REST: Duration = Duration::from_secs(3);
 
 pub(crate) fn run(args: &ScaleArgs) -> Result<(), Failure> {
     block_on(scale(args))
@@ -63,17 +65,16 @@ async fn scale(args: &ScaleArgs) -> Result<(), Failure> {
     follow(&client, usize::from(args.servers)).await
 }
 
-/// Asks for as many servers more, or less, as are missing from what the cluster is heading for.
-/// `None` where that is what it is heading for already.
+/// Asks for as many servers more, or less, as are missing. `None` where none is.
 async fn ask(
     client: &ClusterClient,
     status: &Status,
     wanted: u16,
 ) -> Result<Option<Change>, Failure> {
-    let (wanted, heading_for) = (usize::from(wanted), cluster_api::heading_for(status));
-    let difference = u16::try_from(wanted.abs_diff(heading_for)).unwrap_or(u16::MAX);
+    let (wanted, wanted_now) = (usize::from(wanted), cluster_api::wanted(status));
+    let difference = u16::try_from(wanted.abs_diff(wanted_now)).unwrap_or(u16::MAX);
     let count = Some(difference);
-    match wanted.cmp(&heading_for) {
+    match wanted.cmp(&wanted_now) {
         Ordering::Greater => {
             client.post("/add-server", &AddServers { name: None, count }).await.map(Some)
         }
@@ -89,22 +90,22 @@ async fn follow(client: &ClusterClient, wanted: usize) -> Result<(), Failure> {
     let mut view = ProgressView::new(Console::new());
     let mut reasons = Reasons::default();
     let clock = SystemClock::new();
+    let mut resting_since = None;
     loop {
         let status: Status = client.get("/status?count=false").await?;
         view.show(&status);
-        if status.rebalance.is_none() {
-            let members =
-                status.servers.iter().filter(|server| server.role == ServerRole::Member).count();
-            return if members == wanted {
-                Ok(())
-            } else {
-                Err(Failure::other(format!(
-                    "the cluster came to rest with {}, not {wanted}: something else changed it too",
-                    figures::of(members as u64, "server")
-                )))
-            };
+        let now = clock.monotonic();
+        if !cluster_api::is_at_rest(&status) {
+            resting_since = None;
+        } else if status.servers.len() == wanted {
+            return Ok(());
+        } else if now.saturating_sub(*resting_since.get_or_insert(now)) >= REST {
+            return Err(Failure::other(format!(
+                "the cluster came to rest with {}, not {wanted}: something else changed it too",
+                figures::of(status.servers.len() as u64, "server")
+            )));
         }
-        for reason in reasons.observe(clock.monotonic(), &status.reasons) {
+        for reason in reasons.observe(now, &status.reasons) {
             view.say(&format!("waiting: {reason}"));
         }
         tokio::time::sleep(POLL_EVERY).await;
