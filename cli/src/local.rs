@@ -21,6 +21,7 @@ use handoff::ClusterId;
 use shell::rng::{OsRng, Rng};
 
 use self::data_dir::DataDir;
+use self::ports::PublicPort;
 use self::settings::Settings;
 use crate::bars::Console;
 use crate::cluster_client::block_on;
@@ -78,7 +79,7 @@ While it runs:
 Ctrl-C stops it cleanly. RUST_LOG=info (or debug) says more.";
 
 /// How long to wait for the last processes of an earlier run, which end by themselves.
-const LEFTOVERS_WAIT: Duration = Duration::from_secs(5);
+const LEFTOVERS_WAIT: Duration = Duration::from_secs(12);
 
 pub(crate) fn run(args: &LocalArgs) -> Result<(), Failure> {
     let console = Console::new();
@@ -97,11 +98,20 @@ pub(crate) fn run(args: &LocalArgs) -> Result<(), Failure> {
         return Err(Failure::usage("--resp-port and --http-port must differ"));
     }
     let wait = if new { Duration::ZERO } else { LEFTOVERS_WAIT };
-    ports::demand(args.bind, resp, "--resp-port", "a Redis server", wait)?;
-    ports::demand(args.bind, http, "--http-port", "another program (on macOS: AirPlay)", wait)?;
+    let resp = PublicPort {
+        address: SocketAddr::new(args.bind, resp),
+        option: "--resp-port",
+        usual_owner: "a Redis server",
+    };
+    let http = PublicPort {
+        address: SocketAddr::new(args.bind, http),
+        option: "--http-port",
+        usual_owner: "another program (on macOS: AirPlay)",
+    };
+    resp.demand(wait, &console)?;
+    http.demand(wait, &console)?;
     ports::settle(&cluster.ports(), wait);
     data.store(&cluster).map_err(Failure::storage)?;
 
-    let public = SocketAddr::new(args.bind, http);
-    block_on(supervisor::run(data, cluster, public, console))
+    block_on(supervisor::run(data, cluster, http.address, console))
 }

@@ -1,12 +1,13 @@
 //! Shell. Which ports are free.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use shell::rng::Rng;
 
 use super::cluster_file::Ports;
+use crate::bars::Console;
 use crate::failure::Failure;
 
 /// Ports of servers are drawn from here: above the well-known ones, and below those that
@@ -15,6 +16,8 @@ const RANGE: std::ops::Range<u16> = 10_000..32_000;
 const DRAWS_MAX: usize = 1_000;
 /// How often to look again whether a port has become free.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// A shorter wait is not worth a word.
+const TOLD_AFTER: Duration = Duration::from_secs(1);
 
 /// Whether nobody listens there.
 pub(super) fn is_free(address: SocketAddr) -> io::Result<bool> {
@@ -25,31 +28,45 @@ pub(super) fn is_free(address: SocketAddr) -> io::Result<bool> {
     }
 }
 
-/// Makes sure that a port which users were promised is free, waiting for so long at most (for the
-/// last process of an earlier run to end).
-pub(super) fn demand(
-    ip: IpAddr,
-    port: u16,
-    option: &str,
-    usual_owner: &str,
-    wait: Duration,
-) -> Result<(), Failure> {
-    let address = SocketAddr::new(ip, port);
-    let began = Instant::now();
-    loop {
-        match is_free(address) {
-            Ok(true) => return Ok(()),
-            Ok(false) if began.elapsed() < wait => std::thread::sleep(LOOK_EVERY),
-            Ok(false) => {
-                return Err(Failure::unavailable(format!(
-                    "port {port} is taken: {usual_owner} may be using it \
-                     (`ss -ltnp 'sport = :{port}'` or `lsof -i :{port}` tells); \
-                     stop that, or take another port with {option}"
-                )));
-            }
-            Err(error) => {
-                let text = format!("cannot listen on {address}: {error}; see --bind and {option}");
-                return Err(Failure::unavailable(text));
+/// A port that users were promised.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PublicPort {
+    pub(super) address: SocketAddr,
+    /// The option that changes it.
+    pub(super) option: &'static str,
+    /// Who else likes to have this port.
+    pub(super) usual_owner: &'static str,
+}
+
+impl PublicPort {
+    /// Makes sure that it is free, waiting for so long at most (for the last process of an earlier
+    /// run to end).
+    pub(super) fn demand(self, wait: Duration, console: &Console) -> Result<(), Failure> {
+        let Self { address, option, usual_owner } = self;
+        let (port, began) = (address.port(), Instant::now());
+        let mut told = false;
+        loop {
+            match is_free(address) {
+                Ok(true) => return Ok(()),
+                Ok(false) if began.elapsed() < wait => {
+                    if !told && began.elapsed() > TOLD_AFTER {
+                        told = true;
+                        console.say(&format!("port {port} is taken; waiting for an earlier run"));
+                    }
+                    std::thread::sleep(LOOK_EVERY);
+                }
+                Ok(false) => {
+                    return Err(Failure::unavailable(format!(
+                        "port {port} is taken: {usual_owner} may be using it \
+                         (`ss -ltnp 'sport = :{port}'` or `lsof -i :{port}` tells); \
+                         stop that, or take another port with {option}"
+                    )));
+                }
+                Err(error) => {
+                    return Err(Failure::unavailable(format!(
+                        "cannot listen on {address}: {error}; see --bind and {option}"
+                    )));
+                }
             }
         }
     }
@@ -104,15 +121,17 @@ mod tests {
 
     use shell::rng::OsRng;
 
-    use super::{RANGE, choose, demand};
+    use super::{PublicPort, RANGE, choose};
+    use crate::bars::Console;
     use crate::local::cluster_file::Ports;
 
     #[test]
     fn a_taken_port_is_named_with_the_option_that_changes_it() {
         let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let port = holder.local_addr().expect("bound").port();
-        let ip = Ipv4Addr::LOCALHOST.into();
-        let look = || demand(ip, port, "--resp-port", "a Redis server", Duration::ZERO);
+        let address = holder.local_addr().expect("bound");
+        let port = address.port();
+        let public = PublicPort { address, option: "--resp-port", usual_owner: "a Redis server" };
+        let look = || public.demand(Duration::ZERO, &Console::new());
         let error = look().expect_err("taken");
         assert_eq!(error.code(), shell::exit::UNAVAILABLE);
         let text = error.to_string();
