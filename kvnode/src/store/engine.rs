@@ -17,9 +17,10 @@ use std::fs::File;
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use fjall::compaction::Leveled;
 use fjall::{
     AbstractTree as _, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode,
     Readable as _,
@@ -68,6 +69,9 @@ pub trait Engine: Send + Sync {
     /// Whether a commit without `sync` would wait for nothing but a write to the page cache.
     fn is_calm(&self) -> bool;
 
+    /// What background work may take on disk for a while, over what is there now.
+    fn work_bytes(&self) -> u64;
+
     /// What it takes on disk.
     fn disk_bytes(&self) -> Result<u64, StoreError>;
 
@@ -91,6 +95,11 @@ pub const MIN_JOURNAL_BYTES: u64 = 64 << 20;
 
 /// From this many tables without order on, fjall begins to slow writers down.
 const CALM_L0_TABLES: usize = 16;
+
+/// How many memtables fjall lets be at a time before it stops writers.
+const MAX_MEMTABLES: u64 = 5;
+/// How many tables one compaction touches, about, when writers have run ahead of it.
+const MAX_COMPACTED_TABLES: u64 = 16;
 
 /// Which part of the memory for new records that for their expiries is.
 const EXPIRY_SHARE: u64 = 4;
@@ -122,7 +131,11 @@ impl FjallEngine {
                 .open()?;
             let keyspace = |name: &str, memtable_bytes: u64| {
                 db.keyspace(name, || {
-                    KeyspaceCreateOptions::default().max_memtable_size(memtable_bytes)
+                    // Small tables, so that one compaction is small.
+                    let tables = Leveled::default().with_table_target_size(memtable_bytes);
+                    KeyspaceCreateOptions::default()
+                        .max_memtable_size(memtable_bytes)
+                        .compaction_strategy(Arc::new(tables))
                 })
             };
             let records = keyspace("records", sizes.memtable_bytes)?;
@@ -133,6 +146,16 @@ impl FjallEngine {
             Ok(Self { path, db, records, expiry, meta, memtable_bytes, newest_journal })
         };
         open().map_err(|error| open_error(path, error))
+    }
+
+    /// fjall does not say what made it stop, so say at least whether it was want of space.
+    fn commit_error(&self, error: fjall::Error) -> StoreError {
+        match (error, self.free_bytes()) {
+            (fjall::Error::Poisoned, Ok(free_bytes)) => StoreError::Stopped(format!(
+                "a write in the background failed; the volume has {free_bytes} bytes free"
+            )),
+            (error, _) => store_error(error),
+        }
     }
 
     const fn keyspace(&self, table: Table) -> &Keyspace {
@@ -170,7 +193,7 @@ impl Engine for FjallEngine {
                 Change::Remove(table, key) => batch.remove(self.keyspace(table), &*key),
             }
         }
-        batch.commit().map_err(store_error)
+        batch.commit().map_err(|error| self.commit_error(error))
     }
 
     fn sync(&self) -> Result<(), StoreError> {
@@ -200,6 +223,13 @@ impl Engine for FjallEngine {
         };
         calm(&self.records, self.memtable_bytes)
             && calm(&self.expiry, self.memtable_bytes / EXPIRY_SHARE)
+    }
+
+    /// Memtables that are still to be written out, and both sides of one compaction.
+    fn work_bytes(&self) -> u64 {
+        let table_bytes = self.records.disk_space() + self.expiry.disk_space();
+        let bound = self.memtable_bytes.saturating_mul(MAX_COMPACTED_TABLES);
+        table_bytes.min(bound) + self.memtable_bytes.saturating_mul(MAX_MEMTABLES)
     }
 
     fn disk_bytes(&self) -> Result<u64, StoreError> {

@@ -184,6 +184,10 @@ impl Engine for MemoryEngine {
         self.state().is_calm
     }
 
+    fn work_bytes(&self) -> u64 {
+        0
+    }
+
     fn disk_bytes(&self) -> Result<u64, StoreError> {
         let state = self.state();
         Ok(state.visible.iter().map(|((_, key), value)| (key.len() + value.len()) as u64).sum())

@@ -72,7 +72,8 @@ pub struct StoreConfig {
     pub memtable_bytes: u64,
     /// How much journal may lie on disk, at least [`MIN_JOURNAL_BYTES`].
     pub journal_bytes: u64,
-    /// Below this much free space on the volume writes that grow the store are to be refused.
+    /// Below this much free space on the volume, over what the engine's own work may need, writes
+    /// that grow the store are to be refused.
     pub disk_reserve_bytes: u64,
 }
 
@@ -259,16 +260,17 @@ impl Store {
         self.engine().disk_bytes()
     }
 
-    /// What the volume has left above the reserve.
+    /// What the volume has left for data: above the reserve and the engine's own work.
     pub fn free_bytes(&self) -> Result<u64, StoreError> {
-        Ok(self.engine().free_bytes()?.saturating_sub(self.0.disk.reserve_bytes))
+        let reserve_bytes = self.0.disk.reserve_bytes + self.pipeline().work_bytes();
+        Ok(self.engine().free_bytes()?.saturating_sub(reserve_bytes))
     }
 
     /// Whether writes that grow the store are to be refused, because the free space has fallen
     /// below the reserve. Cheap: looks at the volume a few times a second.
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
-        self.0.disk.is_full(self.engine())
+        self.0.disk.is_full(self.pipeline())
     }
 }
 
@@ -310,14 +312,15 @@ impl DiskWatch {
         Self { reserve_bytes, clock: SystemClock::new(), next_look: AtomicU64::new(0) }
     }
 
-    fn is_full(&self, engine: &dyn Engine) -> bool {
+    fn is_full(&self, pipeline: &Pipeline) -> bool {
         let now_ms = u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX >> 1);
         let last = self.next_look.load(Ordering::Relaxed);
         if now_ms < last >> 1 {
             return last & 1 == 1;
         }
-        let is_full = match engine.free_bytes() {
-            Ok(free_bytes) => free_bytes < self.reserve_bytes,
+        let reserve_bytes = self.reserve_bytes + pipeline.work_bytes();
+        let is_full = match pipeline.engine.free_bytes() {
+            Ok(free_bytes) => free_bytes < reserve_bytes,
             Err(error) => {
                 tracing::warn!(%error, "cannot read the free space of the volume");
                 false
@@ -326,7 +329,7 @@ impl DiskWatch {
         let next = ((now_ms + FREE_SPACE_AGE_MS) << 1) | u64::from(is_full);
         if last & 1 == 0 && is_full {
             tracing::warn!(
-                reserve_bytes = self.reserve_bytes,
+                reserve_bytes,
                 "the volume is full but for the reserve; writes that grow the store are refused"
             );
         }

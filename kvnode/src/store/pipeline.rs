@@ -52,6 +52,8 @@ pub(crate) struct Pipeline {
     clock: SystemClock,
     /// Held by whoever commits.
     commits: Mutex<()>,
+    /// Held by whoever waits for `commits`, so that threads which commit again and again take turns.
+    turn: Mutex<()>,
     queue: Mutex<Queue>,
     work: Condvar,
     done: Condvar,
@@ -59,6 +61,8 @@ pub(crate) struct Pipeline {
     durable: AtomicU64,
     released_watch: watch::Sender<BatchNo>,
     durable_watch: watch::Sender<BatchNo>,
+    /// What the engine said of its work on disk after the last sync.
+    work_bytes: AtomicU64,
 }
 
 impl Pipeline {
@@ -68,11 +72,13 @@ impl Pipeline {
         on_failure: OnFailure,
     ) -> Self {
         Self {
+            work_bytes: AtomicU64::new(engine.work_bytes()),
             engine,
             durability,
             on_failure,
             clock: SystemClock::new(),
             commits: Mutex::default(),
+            turn: Mutex::default(),
             queue: Mutex::default(),
             work: Condvar::new(),
             done: Condvar::new(),
@@ -89,6 +95,11 @@ impl Pipeline {
 
     pub(crate) fn durable(&self) -> BatchNo {
         self.durable.load(Ordering::Acquire)
+    }
+
+    /// See [`Engine::work_bytes`]; at most a second old where there are writes.
+    pub(crate) fn work_bytes(&self) -> u64 {
+        self.work_bytes.load(Ordering::Relaxed)
     }
 
     pub(crate) fn released_watch(&self) -> watch::Receiver<BatchNo> {
@@ -139,7 +150,7 @@ impl Pipeline {
         &self,
         decide: impl FnOnce(&dyn Engine) -> Result<(Vec<Change>, T), StoreError>,
     ) -> Result<(T, usize), StoreError> {
-        let _commits = lock(&self.commits);
+        let _commits = self.commits();
         let (changes, result) = decide(&*self.engine)?;
         let n_changes = changes.len();
         if n_changes > 0 {
@@ -222,7 +233,7 @@ impl Pipeline {
 
     /// One commit of what is queued, then an fsync where one is due.
     fn step(&self) -> Result<(), StoreError> {
-        let commits = lock(&self.commits);
+        let commits = self.commits();
         let mut queue = lock(&self.queue);
         let batches = queue.take_batches();
         if !batches.is_empty() {
@@ -267,6 +278,7 @@ impl Pipeline {
         if self.durable.swap(no, Ordering::AcqRel) != no {
             self.durable_watch.send_replace(no);
         }
+        self.work_bytes.store(self.engine.work_bytes(), Ordering::Relaxed);
         self.done.notify_all();
     }
 
@@ -274,6 +286,11 @@ impl Pipeline {
         if self.released.swap(no, Ordering::AcqRel) != no {
             self.released_watch.send_replace(no);
         }
+    }
+
+    fn commits(&self) -> MutexGuard<'_, ()> {
+        let _turn = lock(&self.turn);
+        lock(&self.commits)
     }
 
     fn mark_unsynced(&self) {

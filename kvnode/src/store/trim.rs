@@ -15,8 +15,8 @@ use super::{Change, Engine, Op, RecordKey, Store, StoreError, Table};
 
 /// Entries looked at between two commits.
 const MAX_SEEN: usize = 2_048;
-/// Records deleted by one commit.
-const MAX_DELETED: usize = 256;
+/// Records changed by one commit; other writers wait that long.
+const MAX_CHANGED: usize = 256;
 
 /// What to delete of an arc.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,31 +81,18 @@ impl Store {
         Ok(max_version)
     }
 
-    /// Puts each encoded record, tombstones included, that is newer than what is there. Atomic;
-    /// on disk after the next [`Store::sync`].
+    /// Puts each encoded record, tombstones included, that is newer than what is there; nothing
+    /// where one of them is damaged. On disk after the next [`Store::sync`].
     pub fn apply(&self, records: &[(RecordKey, Bytes)]) -> Result<Applied, StoreError> {
-        let (applied, _) = self.pipeline().commit_with(|engine| {
-            let mut applied = Applied::default();
-            let mut newest: BTreeMap<&RecordKey, RecordHead> = BTreeMap::new();
-            let mut ops = Vec::with_capacity(records.len());
-            for (key, record) in records {
-                let head = RecordHead::decode(record)?;
-                applied.max_version = applied.max_version.max(head.version);
-                let there = match newest.get(key) {
-                    Some(earlier) => Some(*earlier),
-                    None => head_of(engine, key)?,
-                };
-                if there.is_some_and(|there| there.version >= head.version) {
-                    continue;
-                }
-                let had_value = there.is_some_and(|there| !there.is_tombstone);
-                applied.n_newer += 1;
-                applied.n_new_keys += i64::from(!head.is_tombstone) - i64::from(had_value);
-                newest.insert(key, head);
-                ops.push(Op::Put(key.clone(), record.clone(), head.expiry_ms));
-            }
-            Ok((changes_of_last(ops.iter().rev(), ops.len()), applied))
-        })?;
+        let mut applied = Applied::default();
+        for (_, record) in records {
+            let head = RecordHead::decode(record)?;
+            applied.max_version = applied.max_version.max(head.version);
+        }
+        for piece in records.chunks(MAX_CHANGED) {
+            let decide = |engine: &dyn Engine| Ok((newer(engine, piece, &mut applied)?, ()));
+            self.pipeline().commit_with(decide)?;
+        }
         Ok(applied)
     }
 
@@ -153,7 +140,7 @@ impl Store {
             if is_deletable(&key, &record, max_version, what) {
                 keys.push(key.clone());
             }
-            if is_last || keys.len() == MAX_DELETED {
+            if is_last || keys.len() == MAX_CHANGED {
                 return Ok(Piece { keys, last: Some(key) });
             }
         }
@@ -192,6 +179,32 @@ impl Store {
     }
 }
 
+/// The changes that put what of these records is newer than what is there.
+fn newer(
+    engine: &dyn Engine,
+    records: &[(RecordKey, Bytes)],
+    applied: &mut Applied,
+) -> Result<Vec<Change>, StoreError> {
+    let mut newest: BTreeMap<&RecordKey, RecordHead> = BTreeMap::new();
+    let mut ops = Vec::with_capacity(records.len());
+    for (key, record) in records {
+        let head = RecordHead::decode(record)?;
+        let there = match newest.get(key) {
+            Some(earlier) => Some(*earlier),
+            None => head_of(engine, key)?,
+        };
+        if there.is_some_and(|there| there.version >= head.version) {
+            continue;
+        }
+        let had_value = there.is_some_and(|there| !there.is_tombstone);
+        applied.n_newer += 1;
+        applied.n_new_keys += i64::from(!head.is_tombstone) - i64::from(had_value);
+        newest.insert(key, head);
+        ops.push(Op::Put(key.clone(), record.clone(), head.expiry_ms));
+    }
+    Ok(changes_of_last(ops.iter().rev(), ops.len()))
+}
+
 struct Piece {
     keys: Vec<RecordKey>,
     /// Where to go on; `None` at the end of the arc.
@@ -209,9 +222,10 @@ fn is_deletable(key: &RecordKey, record: &[u8], max_version: u64, what: Trim) ->
     }
 }
 
+/// The head of what is there; a damaged record counts as nothing.
 fn head_of(engine: &dyn Engine, key: &RecordKey) -> Result<Option<RecordHead>, StoreError> {
-    match engine.get(Table::Records, key.as_bytes())? {
-        None => Ok(None),
-        Some(record) => Ok(Some(RecordHead::decode(&record)?)),
-    }
+    let Some(record) = engine.get(Table::Records, key.as_bytes())? else { return Ok(None) };
+    Ok(RecordHead::decode(&record)
+        .inspect_err(|error| tracing::warn!(?key, %error, "a damaged record is replaced"))
+        .ok())
 }

@@ -143,9 +143,12 @@ proptest! {
 
 #[test]
 fn damaged_records_are_not_applied() {
-    let (_engine, store) = new_memory_store(Durability::EverySec);
+    let (engine, store) = new_memory_store(Durability::EverySec);
     let sound = (RecordKey::new(b"a"), record(1, "v"));
     let damaged = (RecordKey::new(b"b"), Bytes::from_static(b"\x09"));
-    assert!(store.apply(&[sound, damaged]).is_err());
+    assert!(store.apply(&[sound.clone(), damaged]).is_err());
     assert_eq!(all(&store), []);
+    engine.damage(Table::Records, sound.0.as_bytes(), Bytes::from_static(b"?"));
+    assert_eq!(store.apply(&[sound]).unwrap().n_newer, 1, "sound records replace damaged ones");
+    assert_eq!(all(&store).len(), 1);
 }
