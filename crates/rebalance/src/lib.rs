@@ -18,6 +18,8 @@ mod status;
 mod store;
 mod view;
 mod wish;
+#[cfg(test)]
+mod world;
 
 pub use config::{CoordinatorConfig, DEFAULT_PARALLEL_HANDOFFS, DEFAULT_VIRTUAL_NODES};
 pub use coordinator::{Coordinator, Directory};

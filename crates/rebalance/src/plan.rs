@@ -322,7 +322,8 @@ impl<'a> Planner<'a> {
                         epoch: handoff.epoch,
                     }));
                 }
-                (None | Some(Step::Dropped), Some(Step::Receiving)) if !wanted => {
+                (None, Some(Step::Receiving)) if !wanted => actions.push(asks(handoff.target)),
+                (Some(Step::Dropped), Some(Step::Receiving)) => {
                     actions.push(asks(handoff.target));
                 }
                 _ => {}

@@ -136,9 +136,14 @@ impl<'a> View<'a> {
         })
     }
 
-    /// Arcs under an open handoff, whoever owns them.
+    /// Arcs under an open handoff, whoever owns them. One that its source has dropped binds only
+    /// its target.
     pub(crate) fn busy(&self) -> ArcSet {
-        self.open.values().flat_map(|handoff| handoff.arcs.iter()).collect()
+        let binding = self.open.values().filter(|handoff| {
+            handoff.at_source != Some(Phase::Dropped)
+                || matches!(handoff.at_target, Some(Phase::Receiving | Phase::Owned))
+        });
+        binding.flat_map(|handoff| handoff.arcs.iter()).collect()
     }
 
     /// Points that no node that answered owns, and that are not on their way to one either.

@@ -1,0 +1,559 @@
+//! Pure, for tests. Some nodes with their true rules (the records of `handoff`), whose handoffs go
+//! on by random steps, which crash, and which are looked at one after the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use handoff::{
+    ClusterId, Decisions, Handoff, HandoffId, Incarnation, Server, Side, SourceEvent, SourceFacts,
+    SourceState, TargetEvent, TargetFacts, TargetState, Terms,
+};
+use node_api::{HandoffStatus, NodeState, Phase, Role};
+use ring::{ArcMap, ArcSet, Placement, Ring, RingDocument};
+
+use crate::change::{first_document, must_record, next_document};
+use crate::plan::{Action, Plan, PlanInput, plan};
+use crate::view::{Observation, View};
+use crate::wish::Wish;
+
+pub(crate) const CLUSTER: ClusterId = ClusterId(7);
+
+/// What befalls a node.
+pub(crate) enum Fault {
+    /// It does not answer.
+    Down(String),
+    /// It comes back with an empty volume.
+    Wiped(String),
+}
+
+pub(crate) struct World {
+    pub(crate) document: RingDocument,
+    pub(crate) assignment: ArcMap<String>,
+    pub(crate) nodes: BTreeMap<String, Decisions>,
+    pub(crate) down: BTreeSet<String>,
+    pub(crate) observed: BTreeMap<String, Observation>,
+    pub(crate) wish: Wish,
+    pub(crate) commits: usize,
+    peers: BTreeMap<String, String>,
+    told_peers: BTreeMap<String, BTreeMap<String, String>>,
+    /// Arcs that were lost and accepted so: they may be without an owner for a while.
+    accepted: ArcSet,
+    drawn: u128,
+    random: u64,
+}
+
+/// The state of a node as it tells it.
+pub(crate) fn state_of(
+    node: &Decisions,
+    committed: &RingDocument,
+    peers: &BTreeMap<String, String>,
+) -> NodeState {
+    let admission = node.admit(committed);
+    let given = node.given().iter().map(|(arc, given)| {
+        let (epoch, target) = (given.epoch, given.target.clone());
+        (arc, node_api::Given { epoch, target })
+    });
+    NodeState {
+        cluster: node.cluster(),
+        server: node.server().clone(),
+        term: node.term(),
+        ring_epoch: node.ring_epoch(),
+        admitted: admission.is_ok(),
+        admission_error: admission.err().map(|error| error.to_string()),
+        retired: node.retired(),
+        granted: node.granted(),
+        owned: node.owned().clone(),
+        given: given.collect(),
+        fences: node.fences().clone(),
+        highest_epoch: node.highest_epoch(),
+        handoffs: node.handoffs().iter().map(|(id, one)| status_of(*id, one)).collect(),
+        disk_free_bytes: 1 << 40,
+        peers: peers.clone(),
+        max_bytes_per_second: None,
+    }
+}
+
+fn status_of(id: HandoffId, handoff: &Handoff) -> HandoffStatus {
+    let (role, phase) = match handoff.side {
+        Side::Source(state) => (
+            Role::Source,
+            match state {
+                SourceState::Copying => Phase::Copying,
+                SourceState::Frozen => Phase::Frozen,
+                SourceState::Given | SourceState::GivenSettled => Phase::Given,
+                SourceState::Dropped | SourceState::DroppedSettled => Phase::Dropped,
+            },
+        ),
+        Side::Target(state) => (
+            Role::Target,
+            match state {
+                TargetState::Receiving => Phase::Receiving,
+                TargetState::Owned | TargetState::OwnedSettled => Phase::Owned,
+                TargetState::Refused | TargetState::Unknown => Phase::Refused,
+            },
+        ),
+    };
+    HandoffStatus {
+        id,
+        role,
+        peer: handoff.peer.clone(),
+        arcs: handoff.arcs.clone(),
+        epoch: handoff.epoch,
+        phase,
+        finished: handoff.side.is_finished(),
+        keys_moved: 10,
+        keys_total: 12,
+        bytes_moved: 1_000,
+        bytes_total: 1_200,
+        error: None,
+    }
+}
+
+impl World {
+    pub(crate) const PARALLEL: usize = 4;
+    const TERM: u64 = 1;
+
+    pub(crate) fn new(servers: usize, seed: u64) -> Self {
+        let mut world = Self {
+            document: RingDocument::bootstrap(
+                &CLUSTER.to_string(),
+                Placement::Balanced,
+                8,
+                [("kv-0", &*"0".repeat(32))],
+            )
+            .unwrap(),
+            assignment: ArcMap::default(),
+            nodes: BTreeMap::new(),
+            down: BTreeSet::new(),
+            observed: BTreeMap::new(),
+            wish: Wish::default(),
+            commits: 0,
+            peers: BTreeMap::new(),
+            told_peers: BTreeMap::new(),
+            accepted: ArcSet::default(),
+            drawn: 0,
+            random: seed | 1,
+        };
+        world.wish_members(servers);
+        world.observe();
+        let members = world.wish.members.clone();
+        let cluster = CLUSTER.to_string();
+        let document =
+            first_document(&cluster, Placement::Balanced, 8, &members, &world.observed).unwrap();
+        world.adopt(document);
+        world
+    }
+
+    /// Wishes for so many servers; those that do not exist are started.
+    pub(crate) fn wish_members(&mut self, count: usize) {
+        if self.wish.members.is_empty() {
+            self.wish.members.push("kv-0".to_owned());
+        }
+        self.wish.scale(count, "kv").unwrap();
+        for name in self.wish.servers() {
+            self.start(&name);
+        }
+    }
+
+    /// Wishes that a server in the middle leaves, if that is possible.
+    pub(crate) fn wish_middle_gone(&mut self) {
+        let middle = self.wish.members[self.wish.members.len() / 2].clone();
+        let _ = self.wish.remove(Some(&middle));
+    }
+
+    pub(crate) fn accept(&mut self, server: Server) {
+        self.wish.accepted.insert(server);
+    }
+
+    fn start(&mut self, name: &str) {
+        if !self.nodes.contains_key(name) {
+            let incarnation = Incarnation(self.draw());
+            let server = Server { name: name.to_owned(), incarnation };
+            self.nodes.insert(name.to_owned(), Decisions::new(CLUSTER, server));
+            self.peers.insert(name.to_owned(), format!("{name}:1"));
+        }
+    }
+
+    pub(crate) fn fault(&mut self, fault: Fault) {
+        match fault {
+            Fault::Down(name) => {
+                self.down.insert(name);
+            }
+            Fault::Wiped(name) => {
+                self.accepted = self.accepted.union(&self.nodes[&name].owned().arcs());
+                self.nodes.remove(&name);
+                self.told_peers.remove(&name);
+                self.start(&name);
+            }
+        }
+    }
+
+    /// Nodes crash and come back; nothing that they recorded is lost.
+    pub(crate) fn random_fault(&mut self) {
+        let names: Vec<String> = self.nodes.keys().cloned().collect();
+        let name = names[self.below(names.len())].clone();
+        match self.below(4) {
+            0 => {
+                self.down.insert(name);
+            }
+            1 | 2 => {
+                self.down.remove(&name);
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn heal(&mut self) {
+        self.down.clear();
+    }
+
+    /// Looks at one node after the other, while handoffs go on.
+    pub(crate) fn observe(&mut self) {
+        self.observed.clear();
+        let mut names: Vec<String> = self.nodes.keys().cloned().collect();
+        if self.below(2) == 0 {
+            names.reverse();
+        }
+        for name in names {
+            let observation = if self.down.contains(&name) {
+                Observation::Unreachable("it is down".to_owned())
+            } else {
+                let peers = self.told_peers.get(&name).cloned().unwrap_or_default();
+                let state = state_of(&self.nodes[&name], &self.document, &peers);
+                Observation::Reachable(Box::new(state))
+            };
+            self.observed.insert(name, observation);
+            self.progress();
+        }
+    }
+
+    /// What the nodes that answered said.
+    pub(crate) fn states(&self) -> Vec<NodeState> {
+        self.observed
+            .values()
+            .filter_map(|observation| match observation {
+                Observation::Reachable(state) => Some((**state).clone()),
+                Observation::Unreachable(_) => None,
+            })
+            .collect()
+    }
+
+    pub(crate) fn plan(&mut self) -> Plan {
+        let wanted: BTreeSet<String> = self.wish.members.iter().cloned().collect();
+        let input = PlanInput {
+            document: &self.document,
+            assignment: &self.assignment,
+            term: Self::TERM,
+            observed: &self.observed,
+            wanted: &wanted,
+            peers: &self.peers,
+            max_bytes_per_second: None,
+            parallel_handoffs: Self::PARALLEL,
+        };
+        let drawn = &mut self.drawn;
+        plan(&input, &mut || {
+            *drawn += 1;
+            HandoffId(*drawn)
+        })
+    }
+
+    /// Whether the ring document is not yet what is wished for.
+    pub(crate) fn wishes_something(&self) -> bool {
+        next_document(&self.document, &self.wish, &self.observed) != Ok(None)
+    }
+
+    /// The actions, then the commit, as the driver does it; some requests get lost.
+    pub(crate) fn carry_out(&mut self, plan: &Plan) {
+        for action in &plan.actions {
+            if self.below(8) != 0 {
+                self.request(action);
+            }
+        }
+        let bootstrapping = self.document.phase == ring::Phase::Bootstrapping;
+        let wished = match &plan.commit {
+            Some(next) => Some(next.clone()),
+            None if bootstrapping => None,
+            None => next_document(&self.document, &self.wish, &self.observed).unwrap_or(None),
+        };
+        if let Some(next) = wished {
+            self.commit(next);
+        }
+    }
+
+    fn commit(&mut self, mut next: RingDocument) {
+        let recorded = self.nodes.values().map(Decisions::ring_epoch).max().unwrap_or(0);
+        next.epoch = 1 + recorded.max(self.document.epoch);
+        let servers = must_record(Some(&self.document), &next);
+        for server in servers {
+            let node = self.nodes.get_mut(&server.name).unwrap();
+            if self.down.contains(&server.name) || *node.server() != server {
+                return;
+            }
+            node.record_ring(next.clone()).unwrap();
+        }
+        let document = &next;
+        self.wish
+            .accepted
+            .retain(|server| !document.is_dead(&server.name, &server.incarnation.to_string()));
+        self.adopt(next);
+    }
+
+    fn adopt(&mut self, next: RingDocument) {
+        self.assignment = Ring::from_document(&next).unwrap().assignment();
+        self.document = next;
+        self.commits += 1;
+        for node in self.nodes.values_mut() {
+            node.observe_committed(&self.document);
+        }
+    }
+
+    fn request(&mut self, action: &Action) {
+        match action {
+            Action::Start(one) => {
+                let terms = terms(&one.source, one.arcs.clone(), one.epoch);
+                let node = self.node_up(&one.target.name);
+                let accepted = node.map(|node| node.accept_receive(one.id, &terms));
+                if matches!(accepted, Some(Ok(_))) && self.below(8) != 0 {
+                    self.request(&Action::Give(one.clone()));
+                }
+            }
+            Action::Give(one) => {
+                let terms = terms(&one.target, one.arcs.clone(), one.epoch);
+                if let Some(node) = self.node_up(&one.source.name) {
+                    let _ = node.accept_give(one.id, &terms);
+                }
+            }
+            Action::Cancel { server, id } => self.cancel(server, *id),
+            Action::PushPeers { server } if !self.down.contains(server) => {
+                self.told_peers.insert(server.clone(), self.peers.clone());
+            }
+            _ => self.request_to_one(action),
+        }
+    }
+
+    fn request_to_one(&mut self, action: &Action) {
+        let document = self.document.clone();
+        match action {
+            Action::SetTerm { server } => {
+                self.node_up(server).map(|node| node.take_term(Self::TERM));
+            }
+            Action::RecordRing { server } => {
+                if let Some(node) = self.node_up(server) {
+                    let _ = node.take_term(Self::TERM);
+                    node.record_ring(document.clone()).unwrap();
+                    node.observe_committed(&document);
+                }
+            }
+            Action::Grant { server, arcs, epoch } => {
+                if let Some(node) = self.node_up(server) {
+                    node.accept_grant(arcs, *epoch).unwrap();
+                }
+            }
+            Action::Fence { server, arcs, epoch } => {
+                if let Some(node) = self.node_up(server) {
+                    let _ = node.fence(arcs, *epoch);
+                }
+            }
+            Action::Retire { server } => {
+                if let Some(node) = self.node_up(server) {
+                    let _ = node.retire(document.epoch);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn node_up(&mut self, name: &str) -> Option<&mut Decisions> {
+        if self.down.contains(name) { None } else { self.nodes.get_mut(name) }
+    }
+
+    fn cancel(&mut self, server: &str, id: HandoffId) {
+        let Some(node) = self.node_up(server) else { return };
+        let Some(handoff) = node.handoffs().get(&id).cloned() else { return };
+        if node.check_cancel(id).is_err() {
+            return;
+        }
+        match handoff.side {
+            Side::Target(_) => {
+                let terms = terms(&handoff.peer, handoff.arcs, handoff.epoch);
+                let facts = TargetFacts::default();
+                node.target_event(id, &terms, TargetEvent::Cancel, &facts).unwrap();
+            }
+            Side::Source(state) => {
+                let facts = SourceFacts::default();
+                node.source_event(id, SourceEvent::Cancel, &facts).unwrap();
+                if state == SourceState::Frozen {
+                    self.exchange(server, id, true);
+                }
+            }
+        }
+    }
+
+    /// Every handoff takes a step, or does not.
+    pub(crate) fn progress(&mut self) {
+        let open: Vec<(String, HandoffId)> = self
+            .nodes
+            .iter()
+            .flat_map(|(name, node)| {
+                let handoffs = node.handoffs().iter();
+                handoffs
+                    .filter(|(_, one)| !one.side.is_finished() && one.source().is_some())
+                    .map(|(id, _)| (name.clone(), *id))
+            })
+            .collect();
+        for (source, id) in open {
+            if self.below(6) == 0 {
+                self.exchange(&source, id, false);
+            }
+        }
+        for node in self.nodes.values_mut() {
+            for id in node.with_dead_peer() {
+                tell_peer_is_dead(node, id);
+            }
+            for trim in node.trims().to_vec() {
+                node.trimmed(trim.id, trim.kind, &trim.arcs);
+            }
+        }
+    }
+
+    /// What source and target of a handoff say to each other next.
+    fn exchange(&mut self, source: &str, id: HandoffId, decide_now: bool) {
+        let Some(handoff) = self.nodes[source].handoffs().get(&id).cloned() else { return };
+        let (Some(state), peer) = (handoff.source(), &handoff.peer) else { return };
+        let server = self.nodes[source].server().clone();
+        if self.down.contains(source)
+            || self.down.contains(&peer.name)
+            || self.nodes[&peer.name].server() != peer
+        {
+            return;
+        }
+        let told = terms(&server, handoff.arcs.clone(), handoff.epoch);
+        let reached = self.below(2) == 0;
+        let event = match state {
+            SourceState::Copying => TargetEvent::Hello,
+            SourceState::Frozen if decide_now && !reached => TargetEvent::DecideNow,
+            SourceState::Frozen => TargetEvent::Reached,
+            SourceState::Given => TargetEvent::Given,
+            SourceState::Dropped => TargetEvent::Dropped,
+            SourceState::GivenSettled | SourceState::DroppedSettled => return,
+        };
+        let target = self.nodes.get_mut(&peer.name).unwrap();
+        let facts = TargetFacts::default();
+        let event = match (event, target.handoffs().contains_key(&id)) {
+            (TargetEvent::Reached, false) => TargetEvent::Decide,
+            (event, _) => event,
+        };
+        let (answer, _) = target.target_event(id, &told, event, &facts).unwrap();
+        // The answer may get lost on its way.
+        if self.below(4) == 0 {
+            return;
+        }
+        let event = match (state, answer) {
+            (SourceState::Given | SourceState::Dropped, _) => SourceEvent::Settled,
+            (_, TargetState::Owned | TargetState::OwnedSettled) => SourceEvent::Yes,
+            (_, TargetState::Refused) => SourceEvent::No,
+            (SourceState::Copying, _) => SourceEvent::CaughtUp,
+            _ => SourceEvent::NotYet,
+        };
+        let node = self.nodes.get_mut(source).unwrap();
+        node.source_event(id, event, &SourceFacts::default()).unwrap();
+    }
+
+    /// OneOwner, and that every point has an owner on some disk.
+    pub(crate) fn check_invariants(&self) {
+        let mut served = ArcSet::default();
+        let mut owned = ArcSet::default();
+        for node in self.nodes.values() {
+            let serving = node.serving();
+            assert!(served.intersection(&serving).is_empty(), "two owners");
+            served = served.union(&serving);
+            owned = owned.union(&node.owned().arcs());
+        }
+        if self.document.phase == ring::Phase::Bootstrapped {
+            assert!(owned.union(&self.accepted).covers(&ArcSet::full()), "an arc without an owner");
+        }
+    }
+
+    pub(crate) fn ownership(&self) -> ArcMap<String> {
+        View::new(&self.document, &self.observed).ownership()
+    }
+
+    pub(crate) fn n_open(&self) -> usize {
+        View::new(&self.document, &self.observed).open.len()
+    }
+
+    /// Rounds until something has been brought about.
+    pub(crate) fn run_until(&mut self, mut done: impl FnMut(&mut Self) -> bool) {
+        for _ in 0..200 {
+            self.observe();
+            let mut plan = self.plan();
+            let starts = plan.actions.iter().any(|one| matches!(one, Action::Start(_)));
+            if starts && done(self) {
+                return;
+            }
+            plan.actions.retain(|one| !matches!(one, Action::Start(_)));
+            self.carry_out(&plan);
+        }
+        panic!("it never came to that");
+    }
+
+    /// RECEIVE without GIVE for one planned handoff.
+    pub(crate) fn receive_only(&mut self) -> bool {
+        let Some(handoff) = self.planned_start() else { return false };
+        let terms = terms(&handoff.source, handoff.arcs.clone(), handoff.epoch);
+        let target = self.nodes.get_mut(&handoff.target.name).unwrap();
+        target.accept_receive(handoff.id, &terms).is_ok()
+    }
+
+    /// One planned handoff up to its freeze.
+    pub(crate) fn freeze_one(&mut self) -> bool {
+        let Some(handoff) = self.planned_start() else { return false };
+        let received = terms(&handoff.source, handoff.arcs.clone(), handoff.epoch);
+        let given = terms(&handoff.target, handoff.arcs.clone(), handoff.epoch);
+        let target = self.nodes.get_mut(&handoff.target.name).unwrap();
+        target.accept_receive(handoff.id, &received).unwrap();
+        let source = self.nodes.get_mut(&handoff.source.name).unwrap();
+        source.accept_give(handoff.id, &given).unwrap();
+        let facts = SourceFacts::default();
+        source.source_event(handoff.id, SourceEvent::CaughtUp, &facts).unwrap();
+        true
+    }
+
+    fn planned_start(&mut self) -> Option<crate::plan::Handoff> {
+        self.plan().actions.into_iter().find_map(|action| match action {
+            Action::Start(handoff) => Some(handoff),
+            _ => None,
+        })
+    }
+
+    fn draw(&mut self) -> u128 {
+        self.drawn += 1;
+        self.drawn
+    }
+
+    /// A random number below `bound` (xorshift).
+    fn below(&mut self, bound: usize) -> usize {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        usize::try_from(self.random >> 16).unwrap_or(0) % bound
+    }
+}
+
+fn terms(peer: &Server, arcs: ArcSet, epoch: handoff::Epoch) -> Terms {
+    Terms { peer: peer.clone(), arcs, epoch }
+}
+
+fn tell_peer_is_dead(node: &mut Decisions, id: HandoffId) {
+    let handoff = node.handoffs()[&id].clone();
+    match handoff.side {
+        Side::Source(_) => {
+            let facts = SourceFacts::default();
+            node.source_event(id, SourceEvent::TargetDead, &facts).unwrap();
+        }
+        Side::Target(_) => {
+            let terms = terms(&handoff.peer, handoff.arcs, handoff.epoch);
+            let facts = TargetFacts::default();
+            node.target_event(id, &terms, TargetEvent::SourceDead, &facts).unwrap();
+        }
+    }
+}
