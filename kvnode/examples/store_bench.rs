@@ -1,4 +1,5 @@
-//! Shell. Measures the store alone: `cargo run --release -p kvnode --example store_bench [records]`.
+//! Shell. Measures the store alone:
+//! `cargo run --release -p kvnode --example store_bench [records]`.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

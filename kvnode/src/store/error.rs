@@ -124,7 +124,7 @@ impl StoreError {
         }
     }
 
-    /// Ends the process where the error is one after which it must not serve on; else gives it back.
+    /// Ends the process where it must not serve on after this error; else gives it back.
     #[must_use]
     pub fn or_fatal(self) -> Self {
         if self.is_fatal() {

@@ -52,7 +52,7 @@ pub(crate) struct Pipeline {
     clock: SystemClock,
     /// Held by whoever commits.
     commits: Mutex<()>,
-    /// Held by whoever waits for `commits`, so that threads which commit again and again take turns.
+    /// Held by whoever waits for `commits`, so that busy threads take turns.
     turn: Mutex<()>,
     queue: Mutex<Queue>,
     work: Condvar,

@@ -118,7 +118,8 @@ proptest! {
                     // What a version holds is decided by the version, as on a source.
                     let is_put = *is_put && version % 3 != 0;
                     let value = is_put.then(|| Bytes::from(version.to_string()));
-                    let record = Record { version: version * 2 + u64::from(is_put), expiry_ms: None, value };
+                    let version = version * 2 + u64::from(is_put);
+                    let record = Record { version, expiry_ms: None, value };
                     (RecordKey::new(&[*key]), record)
                 })
                 .collect();
