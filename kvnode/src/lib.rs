@@ -1,9 +1,16 @@
 //! One server of the ring: the storage of its records, the commands on them, the ownership of its
 //! arcs, and the handoffs that move them.
 
+mod app;
 mod command;
+mod config;
+mod control;
 pub mod executor;
 pub mod handoff;
 pub mod metrics;
 mod server;
 pub mod store;
+mod upkeep;
+
+pub use app::{RunError, run};
+pub use config::{Addresses, Config, RingSource};

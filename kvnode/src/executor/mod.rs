@@ -179,7 +179,7 @@ impl Executor {
                     outcome => answer(outcome, 0),
                 }
             }
-            Kind::Server => answer(server::run(spec.id, command, &self.complete(facts())), 0),
+            Kind::Server => answer(server::run(spec.id, command, &self.complete(&facts())), 0),
             Kind::Range => Verdict::Walk(spec.id),
             Kind::Node => self.run_node(session, command, spec.id),
         }
@@ -392,7 +392,7 @@ impl Executor {
         self.view.subscribe()
     }
 
-    fn complete(&self, facts: Facts) -> Facts {
+    fn complete(&self, facts: &Facts) -> Facts {
         Facts {
             unix_ms: self.clock.expiry_now(),
             server_name: self.identity.server.name.clone(),
@@ -400,7 +400,7 @@ impl Executor {
             is_loading: self.segments.admission != Admission::Admitted,
             arcs: self.segments.arcs.len() as u64,
             ring_share: self.segments.arcs.arcs().share(),
-            ..facts
+            ..facts.clone()
         }
     }
 }

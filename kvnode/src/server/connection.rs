@@ -6,6 +6,7 @@ use std::rc::Rc;
 use bytes::BytesMut;
 use resp::{Command, CommandDecoder, Decoded};
 use shell::net::TcpStream;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -25,6 +26,8 @@ const MAX_READ_BYTES: usize = 1 << 20;
 const COMMANDS_A_TURN: usize = 1_024;
 /// How long RINGKV.WATCH waits for a change.
 const WATCH_HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(1);
+/// How long the client may take to close its side.
+const CLOSE_WAIT: std::time::Duration = std::time::Duration::from_millis(200);
 const STOPPING: &str = "TRYAGAIN the server is stopping; the command was not applied";
 
 /// See the module.
@@ -50,8 +53,10 @@ struct Held {
 }
 
 enum Turn {
-    /// Every whole command was run, or the rest has to wait.
+    /// Every whole command was run, or the rest waits behind a held one.
     Done,
+    /// The rest waits until the client has read its replies.
+    Full,
     /// Others are to have their turn.
     Yield,
 }
@@ -82,12 +87,13 @@ impl Connection {
         loop {
             let turn = self.run_commands().await;
             self.write_ready()?;
-            if matches!(turn, Turn::Yield) {
+            let is_room_again = matches!(turn, Turn::Full) && self.has_room();
+            if matches!(turn, Turn::Yield) || is_room_again {
                 tokio::task::yield_now().await;
                 continue;
             }
             if self.is_closing && self.held.is_none() && self.output.is_empty() {
-                return Ok(());
+                return self.close().await;
             }
             let is_gated = self.output.is_gated();
             let released = *self.released.borrow_and_update();
@@ -114,6 +120,22 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Ends the connection so that the client gets what was written. If bytes were left unread,
+    /// the operating system would reset the connection and take replies back.
+    async fn close(mut self) -> io::Result<()> {
+        self.stream.shutdown().await?;
+        let read_rest = async {
+            loop {
+                self.input.clear();
+                self.input.reserve(READ_BYTES);
+                if self.stream.read_buf(&mut self.input).await? == 0 {
+                    return Ok(());
+                }
+            }
+        };
+        tokio::time::timeout(CLOSE_WAIT, read_rest).await.unwrap_or(Ok(()))
     }
 
     fn wants_input(&self) -> bool {
@@ -156,8 +178,11 @@ impl Connection {
     /// Runs the commands that have arrived whole, as far as replies find room.
     async fn run_commands(&mut self) -> Turn {
         for _ in 0..COMMANDS_A_TURN {
-            if self.held.is_some() || !self.has_room() {
+            if self.held.is_some() {
                 return Turn::Done;
+            }
+            if !self.has_room() {
+                return Turn::Full;
             }
             let command = match self.decoder.decode(&mut self.input) {
                 Ok(None) => return Turn::Done,

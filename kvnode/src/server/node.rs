@@ -78,7 +78,7 @@ impl Node {
     /// Seals a batch whenever one was asked for. Runs until it is dropped.
     pub(super) async fn seal_each_tick(&self) {
         let mut released = self.released.clone();
-        let mut sealed = VecDeque::new();
+        let mut sealed: VecDeque<(BatchNo, Instant)> = VecDeque::new();
         loop {
             tokio::select! {
                 () = self.to_seal.notified() => {
@@ -96,7 +96,10 @@ impl Node {
                 }
             }
             let released = *released.borrow_and_update();
-            while let Some((_, since)) = sealed.pop_front_if(|(batch, _)| *batch <= released) {
+            while let Some((batch, since)) = sealed.front().copied()
+                && batch <= released
+            {
+                sealed.pop_front();
                 self.metrics.batch_released(since.elapsed().as_secs_f64());
             }
         }

@@ -59,7 +59,9 @@ impl Op {
         match self {
             Self::Get(key) => [b"GET".as_slice(), name(*key).as_bytes()].map(add).len(),
             Self::Set { key, value, px, keep, condition } => {
-                [b"SET".as_slice(), name(*key).as_bytes(), value].map(&mut add);
+                add(b"SET");
+                add(name(*key).as_bytes());
+                add(value);
                 match px {
                     Some(px) => [b"PX".as_slice(), px.to_string().as_bytes()].map(&mut add).len(),
                     None if *keep => [b"KEEPTTL".as_slice()].map(&mut add).len(),

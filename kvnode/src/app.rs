@@ -1,0 +1,255 @@
+//! Shell. One node process: opens everything, starts its threads, and ends in order.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc as Shared;
+use std::thread::JoinHandle;
+
+use prometheus_client::registry::Registry;
+use shell::drain::{self, Drain};
+use shell::exit;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::config::Config;
+use crate::control::{self, ControlParts};
+use crate::executor::{ControlSender, Executor, ExecutorLimits, Identity};
+use crate::metrics::Metrics;
+use crate::server::{DataServer, ServerSettings};
+use crate::store::{Durability, HybridClock, OpenError, Store};
+use crate::upkeep;
+
+/// How many connections may wait to be accepted.
+const BACKLOG: i32 = 1_024;
+
+/// Why a node could not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Another process listens there.
+    #[error(
+        "{purpose} port: {address} is in use by another process; stop that one, or choose another \
+         address with {option}"
+    )]
+    AddressInUse {
+        /// For what.
+        purpose: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// The option that says where.
+        option: &'static str,
+    },
+    /// The operating system lets nobody listen there.
+    #[error("{purpose} port: cannot listen on {address}: {source}; choose another with {option}")]
+    Listen {
+        /// For what.
+        purpose: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// The option that says where.
+        option: &'static str,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The data directory could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The data directory is another server's, or its records do not fit together.
+    #[error("{0:#}")]
+    Refused(anyhow::Error),
+    /// Threads or handlers could not be made.
+    #[error("cannot start: {0}")]
+    Start(#[source] io::Error),
+    /// A part of the process ended by itself.
+    #[error("the {part} ended by itself: {reason}")]
+    Ended {
+        /// Which part.
+        part: &'static str,
+        /// Why, if it said so.
+        reason: String,
+    },
+}
+
+impl RunError {
+    /// The exit code that says so to a supervisor.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::AddressInUse { .. } | Self::Listen { .. } => exit::UNAVAILABLE,
+            Self::Open(_) | Self::Refused(_) => exit::STORAGE,
+            Self::Start(_) | Self::Ended { .. } => exit::FAILURE,
+        }
+    }
+}
+
+/// Runs a node until it is told to stop. Blocks this thread.
+///
+/// # Errors
+/// It could not start, or a part of it ended by itself.
+pub fn run(config: &Config) -> Result<(), RunError> {
+    let resp = listen(config.resp_address, "RESP", "--resp")?;
+    let http = listen(config.http_address, "HTTP", "--http")?;
+    let peer = listen(config.peer_address, "handoff", "--peer")?;
+    let opened = control::open(config)?;
+    let store = opened.store.clone();
+    let clock = opened.clock.clone();
+    let mut registry = Registry::default();
+    let metrics = Shared::new(Metrics::register(&mut registry));
+    let (requests, receiver) = mpsc::unbounded_channel();
+    let (drain, token) = drain::channel();
+
+    let executor = executor(config, opened.identity.clone(), &store, &clock, &metrics)?;
+    let data = DataServer {
+        listener: resp,
+        executor,
+        requests: receiver,
+        settings: settings(config),
+        metrics: Shared::clone(&metrics),
+        drain: token,
+    };
+    let (data, data_ended) = start_data_thread(data)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(RunError::Start)?;
+    let upkeep = Upkeep { store, clock, metrics: Shared::clone(&metrics) };
+    let outcome = runtime.block_on(async {
+        upkeep.start(&requests, &drain);
+        let parts = ControlParts { config: config.clone(), http, peer, requests, registry };
+        supervise(config, opened, parts, drain, data_ended).await
+    });
+    runtime.shutdown_timeout(config.drain_wait);
+    match data.join() {
+        Ok(Ok(())) => outcome,
+        Ok(Err(error)) => outcome.and(Err(ended("data thread", &error))),
+        Err(_) => outcome.and(Err(ended("data thread", &"it panicked"))),
+    }
+}
+
+struct Upkeep {
+    store: Store,
+    clock: HybridClock,
+    metrics: Shared<Metrics>,
+}
+
+impl Upkeep {
+    fn start(self, requests: &ControlSender, drain: &Drain) {
+        let Self { store, clock, metrics } = self;
+        let (sweep, count) = (requests.clone(), drain.token());
+        tokio::spawn(upkeep::sweep(store.clone(), clock.clone(), sweep, drain.token()));
+        tokio::spawn(upkeep::count(store, clock, metrics, count));
+    }
+}
+
+/// Runs the control thread until the process is asked to stop, then drains every part.
+async fn supervise(
+    config: &Config,
+    opened: control::Opened,
+    parts: ControlParts,
+    drain: Drain,
+    data_ended: oneshot::Receiver<()>,
+) -> Result<(), RunError> {
+    let name = config.name.clone();
+    let control = tokio::spawn(control::run(opened, parts, drain.token()));
+    let stop = shell::signal::shutdown(config.exit_with_stdin);
+    tracing::info!(server = %name, resp = %config.resp_address, http = %config.http_address,
+        peer = %config.peer_address, "listening");
+    let outcome = tokio::select! {
+        reason = stop => {
+            let reason = reason.map_err(RunError::Start)?;
+            tracing::info!(server = %name, ?reason, "stopping");
+            Ok(())
+        }
+        _ = data_ended => Err(ended("data thread", &"see above")),
+        result = control => Err(match result {
+            Ok(Ok(())) => ended("control thread", &"nothing was said"),
+            Ok(Err(error)) => ended("control thread", &format!("{error:#}")),
+            Err(error) => ended("control thread", &error),
+        }),
+    };
+    if let Err(unfinished) = drain.finish(config.drain_wait).await {
+        tracing::warn!(tokens = unfinished.tokens, "some work was not finished in time");
+    }
+    outcome
+}
+
+fn ended(part: &'static str, reason: &dyn std::fmt::Display) -> RunError {
+    RunError::Ended { part, reason: reason.to_string() }
+}
+
+fn executor(
+    config: &Config,
+    identity: Identity,
+    store: &Store,
+    clock: &HybridClock,
+    metrics: &Shared<Metrics>,
+) -> Result<Executor, RunError> {
+    let limits = ExecutorLimits {
+        max_value_bytes: config.value_bytes_max,
+        max_reply_bytes: config.reply_bytes_max,
+        max_pending_bytes: config.pending_bytes_max,
+    };
+    let Some(writer) = store.writer() else {
+        return Err(ended("store", &"it has a writer already"));
+    };
+    Ok(Executor::new(writer, clock.clone(), identity, limits, Shared::clone(metrics)))
+}
+
+fn settings(config: &Config) -> ServerSettings {
+    ServerSettings {
+        decoder: config.decoder_limits(),
+        max_connections: config.clients_max,
+        max_output_bytes: config.output_bytes_pause,
+        max_hold: config.hold_wait,
+        port: config.resp_address.port(),
+        fsync_always: config.store.durability == Durability::Always,
+    }
+}
+
+type DataThread = (JoinHandle<io::Result<()>>, oneshot::Receiver<()>);
+
+fn start_data_thread(data: DataServer) -> Result<DataThread, RunError> {
+    let (running, ended) = oneshot::channel::<()>();
+    let run = move || {
+        // Dropped when the thread ends, by a panic too.
+        let _running = running;
+        data.run()
+    };
+    let thread = std::thread::Builder::new().name("data".into()).spawn(run);
+    thread.map(|thread| (thread, ended)).map_err(RunError::Start)
+}
+
+/// Opens a listener that a restart can open again at once.
+fn listen(
+    address: SocketAddr,
+    purpose: &'static str,
+    option: &'static str,
+) -> Result<TcpListener, RunError> {
+    let open = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(TcpListener::from(socket))
+    };
+    open().map_err(|source: io::Error| match source.kind() {
+        io::ErrorKind::AddrInUse => RunError::AddressInUse { purpose, address, option },
+        _ => RunError::Listen { purpose, address, option, source },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_in_use_is_named_with_its_remedy() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let first = listen(any, "RESP", "--resp").expect("a free port");
+        let taken = first.local_addr().expect("its address");
+        let error = listen(taken, "RESP", "--resp").expect_err("it is taken");
+        assert_eq!(error.exit_code(), exit::UNAVAILABLE);
+        let text = error.to_string();
+        assert!(text.contains(&taken.to_string()) && text.contains("--resp"), "{text}");
+    }
+}
