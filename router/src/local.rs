@@ -220,6 +220,3 @@ const CLIENT_NAME_ERROR: &str =
 fn is_clean(text: &[u8]) -> bool {
     text.iter().all(|byte| (b'!'..=b'~').contains(byte))
 }
-
-#[cfg(test)]
-mod tests;

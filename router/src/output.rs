@@ -108,3 +108,45 @@ impl Output {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn bytes_come_out_as_they_went_in(
+            pieces in prop::collection::vec((0..20_000_usize, any::<u8>(), any::<bool>()), 0..30),
+            steps in prop::collection::vec(1..30_000_usize, 1..10),
+        ) {
+            let (mut output, mut expected, mut found) = (Output::default(), Vec::new(), Vec::new());
+            for (len, fill, shared) in pieces {
+                let piece = Bytes::from(vec![fill; len]);
+                expected.extend_from_slice(&piece);
+                if shared {
+                    output.push(&piece);
+                } else {
+                    output.extend(&piece);
+                }
+            }
+            prop_assert_eq!(output.len(), expected.len());
+            for step in steps.iter().cycle() {
+                let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+                let n = output.slices(&mut slices);
+                prop_assert_eq!(n == 0, output.is_empty());
+                if n == 0 {
+                    break;
+                }
+                let front: Vec<u8> = slices[..n].iter().flat_map(|s| s.iter().copied()).collect();
+                let taken = front.len().min(*step);
+                found.extend_from_slice(&front[..taken]);
+                output.advance(taken);
+            }
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

@@ -26,10 +26,11 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// The arc that it is about.
+    /// The arc that it is about. A node that serves nothing refuses the whole ring: once it serves,
+    /// a later command of the same router must not overtake a refused one.
     pub(crate) fn arc(&self) -> Option<Arc> {
         match self {
-            Self::Loading(_) => None,
+            Self::Loading(_) => Some(Arc::FULL),
             Self::Frozen(arc) | Self::Moved { arc, .. } => Some(*arc),
         }
     }
