@@ -65,7 +65,9 @@ fn names_headers_and_leftovers() {
 fn purity() {
     expect("crates/ring/src/x.rs", "//! Pure.\nuse std::fs::File;\n", Some("std::fs"));
     expect("crates/ring/src/x.rs", "//! Shell.\n", Some("a shell in a crate"));
-    expect("router/src/x.rs", "//! Pure.\nlet now = Instant::now();\n", Some("Instant"));
+    expect("crates/ring/src/x.rs", "//! Pure.\nfn f(now: Instant) {}\n", Some("Instant"));
+    expect("router/src/x.rs", "//! Pure.\nfn f(now: Instant) {}\n", None);
+    expect("router/src/x.rs", "//! Pure.\nlet now = Instant::now();\n", Some("Instant::now"));
     expect("router/src/x.rs", "//! Pure.\n// tokio::net would be wrong here\n", None);
     expect("router/src/x.rs", "//! Shell.\nuse tokio::net;\n", None);
 }
