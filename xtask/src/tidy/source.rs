@@ -20,7 +20,7 @@ const ACTIONS: [&str; 14] = [
     "SystemTime::now",
     "TcpListener",
     "TcpStream",
-    "Command::new",
+    "process::Command",
     "env::args",
     "env::var",
     "std::fs",
