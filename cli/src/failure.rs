@@ -36,7 +36,12 @@ impl Failure {
         self.error
     }
 
-    /// A node or a router could not be started, or failed.
+    /// The reason has a code of its own.
+    pub(crate) const fn with_code(code: u8, error: anyhow::Error) -> Self {
+        Self { code, error }
+    }
+
+    /// A router could not be started, or failed.
     pub(crate) fn of_process(error: anyhow::Error) -> Self {
         let port_is_taken = error.chain().any(|cause| {
             let cause = cause.downcast_ref::<io::Error>();

@@ -1,15 +1,90 @@
 //! Shell. `ringkv node`: one server of a ring.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
 use clap::Args;
+use handoff::ClusterId;
+use kvnode::store::StoreConfig;
+use kvnode::{Addresses, Config, RingSource};
 
 use crate::failure::Failure;
+use crate::options::{Durability, ProcessOptions};
 
-/// Run one server of a ring (started by `ringkv local` and by the operator)
+/// Run one server of a ring.
+///
+/// `ringkv local` and the operator start it. It serves as soon as it has read the ring document
+/// from the coordinator and found itself to be a member.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  ringkv node --help")]
-pub(crate) struct NodeArgs {}
+#[command(after_help = EXAMPLES)]
+pub(crate) struct NodeArgs {
+    /// Its name in the ring, such as kv-1
+    #[arg(long)]
+    name: String,
+    /// The cluster that it belongs to: 32 hexadecimal digits
+    #[arg(long, value_name = "ID")]
+    cluster: ClusterId,
+    /// Where it keeps everything; a directory of another server or cluster is refused
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Where routers and Redis clients connect
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:6400")]
+    resp: SocketAddr,
+    /// Where health, metrics and administration are served
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:6401")]
+    http: SocketAddr,
+    /// Where other servers connect to hand over data
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:6402")]
+    peer: SocketAddr,
+    /// Where the ring document is read
+    #[arg(long, value_name = "URL")]
+    coordinator: String,
+    /// When a write is answered
+    #[arg(long, value_enum, default_value_t)]
+    durability: Durability,
+    /// The longest value
+    #[arg(long, value_name = "BYTES", default_value_t = 16 << 20)]
+    max_value_bytes: usize,
+    /// Connections at a time; one more is told so and disconnected
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    max_clients: usize,
+    /// Memory for blocks read from disk
+    #[arg(long, value_name = "BYTES", default_value_t = 32 << 20)]
+    cache_bytes: u64,
+    /// Free space below which writes that grow the data are refused
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
+    disk_reserve_bytes: u64,
+    #[command(flatten)]
+    process: ProcessOptions,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  ringkv node --name kv-0 --cluster 0123456789abcdef0123456789abcdef --data /var/lib/kv-0 \\
+      --coordinator http://127.0.0.1:31000";
 
 pub(crate) fn run(args: NodeArgs) -> Result<(), Failure> {
-    let _ = args;
-    Err(Failure::other("not wired yet"))
+    shell::telemetry::init("node", shell::telemetry::DEFAULT_FILTER).map_err(Failure::usage)?;
+    kvnode::run(&config(args)).map_err(|error| Failure::with_code(error.exit_code(), error.into()))
+}
+
+fn config(args: NodeArgs) -> Config {
+    let addresses = Addresses {
+        resp: args.resp,
+        http: args.http,
+        peer: args.peer,
+        ring_source: RingSource::Coordinator(args.coordinator),
+    };
+    let defaults = Config::new(args.name, args.cluster, args.data, addresses);
+    Config {
+        exit_with_stdin: args.process.exit_with_stdin,
+        store: StoreConfig {
+            cache_bytes: args.cache_bytes,
+            disk_reserve_bytes: args.disk_reserve_bytes,
+            ..StoreConfig::small(args.durability.into())
+        },
+        value_bytes_max: args.max_value_bytes,
+        clients_max: args.max_clients,
+        ..defaults
+    }
 }

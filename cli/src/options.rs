@@ -25,6 +25,15 @@ impl Durability {
     }
 }
 
+impl From<Durability> for kvnode::store::Durability {
+    fn from(durability: Durability) -> Self {
+        match durability {
+            Durability::Always => Self::Always,
+            Durability::Everysec => Self::EverySec,
+        }
+    }
+}
+
 /// How the tokens of a server are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Placement {

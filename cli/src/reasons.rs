@@ -20,11 +20,16 @@ impl Reasons {
             let (since, told) = self.0.entry(reason.clone()).or_insert((now, false));
             if !*told && now.saturating_sub(*since) >= TOLD_AFTER {
                 *told = true;
-                to_tell.push(reason.clone());
+                to_tell.push(line(reason));
             }
         }
         to_tell
     }
+}
+
+/// A reason as a line of its own.
+pub(crate) fn line(reason: &str) -> String {
+    if reason.starts_with("waiting") { reason.to_owned() } else { format!("waiting: {reason}") }
 }
 
 #[cfg(test)]
@@ -41,9 +46,9 @@ mod tests {
             reasons.observe(Duration::from_secs(seconds), &now)
         };
         assert!(at(0, &["kv-0 is away", "kv-1 is away"]).is_empty());
-        assert_eq!(at(3, &["kv-0 is away"]), ["kv-0 is away"]);
+        assert_eq!(at(3, &["kv-0 is away"]), ["waiting: kv-0 is away"]);
         assert!(at(9, &["kv-0 is away", "kv-1 is away"]).is_empty());
         assert!(at(10, &["kv-1 is away"]).is_empty());
-        assert_eq!(at(12, &["kv-0 is away", "kv-1 is away"]), ["kv-1 is away"]);
+        assert_eq!(at(12, &["kv-0 is away", "kv-1 is away"]), ["waiting: kv-1 is away"]);
     }
 }

@@ -106,7 +106,7 @@ async fn follow(client: &ClusterClient, wanted: usize) -> Result<(), Failure> {
             )));
         }
         for reason in reasons.observe(now, &status.reasons) {
-            view.say(&format!("waiting: {reason}"));
+            view.say(&reason);
         }
         tokio::time::sleep(POLL_EVERY).await;
     }

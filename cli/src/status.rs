@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::figures;
 use crate::options::ClusterOptions;
 use crate::progress::Tracker;
+use crate::reasons;
 
 /// Show the servers of a running cluster, what they hold, and what moves.
 #[derive(Debug, Args)]
@@ -72,7 +73,8 @@ fn text(status: &Status) -> String {
         }
     }
     for reason in &status.reasons {
-        text.push_str(&format!("waiting: {reason}\n"));
+        text.push_str(&reasons::line(reason));
+        text.push('\n');
     }
     for lost in &status.lost {
         text.push_str(&format!(

@@ -192,7 +192,7 @@ async fn watch(coordinator: Coordinator, console: Console) {
         let status = coordinator.status();
         view.show(&status);
         for reason in reasons.observe(clock.monotonic(), &status.reasons) {
-            view.say(&format!("waiting: {reason}"));
+            view.say(&reason);
         }
     }
 }
