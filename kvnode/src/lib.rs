@@ -1,6 +1,7 @@
 //! One server of the ring: the storage of its records, the commands on them, the ownership of its
 //! arcs, and the handoffs that move them.
 
+pub mod admin;
 mod app;
 mod command;
 mod config;
