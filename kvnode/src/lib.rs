@@ -7,7 +7,6 @@ mod command;
 mod config;
 mod control;
 pub mod executor;
-pub mod handoff;
 pub mod metrics;
 mod server;
 pub mod store;
