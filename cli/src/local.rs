@@ -110,7 +110,8 @@ pub(crate) fn run(args: &LocalArgs) -> Result<(), Failure> {
     };
     resp.demand(wait, &console)?;
     http.demand(wait, &console)?;
-    ports::settle(&cluster.ports(), wait);
+    let servers = cluster.servers.iter().flat_map(|entry| entry.ports.all());
+    ports::settle(&servers.collect::<Vec<u16>>(), wait);
     data.store(&cluster).map_err(Failure::storage)?;
 
     block_on(supervisor::run(data, cluster, http.address, console))

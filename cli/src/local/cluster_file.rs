@@ -102,9 +102,10 @@ impl ClusterFile {
         &mut self.servers[index]
     }
 
-    /// Every port that is spoken for.
-    pub(super) fn ports(&self) -> Vec<u16> {
-        let servers = self.servers.iter().flat_map(|entry| entry.ports.all());
+    /// Every port that is spoken for, but for those of this server.
+    pub(super) fn ports_beside(&self, name: &str) -> Vec<u16> {
+        let others = self.servers.iter().filter(|entry| entry.name != name);
+        let servers = others.flat_map(|entry| entry.ports.all());
         servers.chain([self.resp_port, self.http_port]).collect()
     }
 }
@@ -152,7 +153,8 @@ mod tests {
         let mut cluster = cluster();
         assert_eq!(cluster.server_mut("kv-0").ports.peer, 13);
         assert_eq!(cluster.servers.len(), 2);
-        assert_eq!(cluster.ports(), [11, 12, 13, 0, 0, 0, 6379, 5000]);
+        assert_eq!(cluster.ports_beside("kv-1"), [11, 12, 13, 6379, 5000]);
+        assert_eq!(cluster.ports_beside("kv-0"), [0, 0, 0, 6379, 5000]);
     }
 
     #[test]

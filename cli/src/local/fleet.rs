@@ -143,7 +143,7 @@ impl Fleet {
     /// command line.
     fn prepare_start(&self, name: &str) -> anyhow::Result<Vec<OsString>> {
         let mut state = self.state();
-        let taken = state.cluster.ports();
+        let taken = state.cluster.ports_beside(name);
         let entry = state.cluster.server_mut(name);
         let stored = entry.ports;
         let chosen = ports::choose(stored, &taken, &OsRng).map_err(Failure::into_error)?;

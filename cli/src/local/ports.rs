@@ -84,11 +84,11 @@ pub(super) fn settle(ports: &[u16], wait: Duration) {
     }
 }
 
-/// The ports as they are where they are all free, else other ones that are not `taken`.
+/// The ports as they are where all of them are free and not `taken` by plan, else other ones.
 pub(super) fn choose(stored: Ports, taken: &[u16], rng: &dyn Rng) -> Result<Ports, Failure> {
     let free = |port: u16| {
         let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
-        port != 0 && is_free(address).unwrap_or(false)
+        port != 0 && !taken.contains(&port) && is_free(address).unwrap_or(false)
     };
     if stored.all().into_iter().all(free) {
         return Ok(stored);
@@ -96,7 +96,7 @@ pub(super) fn choose(stored: Ports, taken: &[u16], rng: &dyn Rng) -> Result<Port
     let mut chosen = Vec::with_capacity(3);
     for _ in 0..DRAWS_MAX {
         let port = draw(rng);
-        if !taken.contains(&port) && !chosen.contains(&port) && free(port) {
+        if !chosen.contains(&port) && free(port) {
             chosen.push(port);
         }
         if let [resp, http, peer] = chosen[..] {
@@ -149,7 +149,9 @@ mod tests {
         }
         let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let taken = Ports { peer: holder.local_addr().expect("bound").port(), ..first };
-        let other = choose(taken, &taken.all(), &OsRng).expect("free ports");
+        let other = choose(taken, &first.all(), &OsRng).expect("free ports");
         assert!(other.all().iter().all(|port| !taken.all().contains(port)), "{other:?}");
+        let planned = choose(first, &[first.http], &OsRng).expect("free ports");
+        assert!(!planned.all().contains(&first.http), "{planned:?}");
     }
 }
