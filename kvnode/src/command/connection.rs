@@ -121,7 +121,10 @@ pub(crate) fn run(id: Id, command: &Command, session: &mut Session, now_ms: u64)
             Some(index) if i32::try_from(index).is_ok() => {
                 Err("ERR DB index is out of range".into())
             }
-            _ => Err(NOT_AN_INTEGER.into()),
+            Some(_) => Err("ERR value is out of range, value must between -2147483648 and \
+                            2147483647"
+                .into()),
+            None => Err(NOT_AN_INTEGER.into()),
         },
         Id::Auth => auth(command),
         Id::Hello => hello(command, session),

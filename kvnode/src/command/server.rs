@@ -150,7 +150,7 @@ fn config(command: &Command, facts: &Facts) -> Outcome {
             let name = if words == 2 { "config|get" } else { "config|resetstat" };
             Err(arity_error(name).into())
         }
-        _ => Err(unknown_subcommand_error("config", &subcommand).into()),
+        _ => Err(unknown_subcommand_error("config", command.arg(1).unwrap_or_default()).into()),
     }
 }
 
@@ -171,11 +171,11 @@ fn settings(facts: &Facts) -> Lines {
 }
 
 fn about_commands(command: &Command) -> Outcome {
-    let Some(subcommand) = command.arg(1) else {
+    let Some(word) = command.arg(1) else {
         return Ok(Reply::Array(COMMANDS.iter().map(describe).collect()));
     };
     let named = || command.args().skip(2).map(|name| lookup(&name.to_ascii_lowercase()));
-    let subcommand = subcommand.to_ascii_lowercase();
+    let subcommand = word.to_ascii_lowercase();
     match (subcommand.as_slice(), command.len()) {
         (b"count", 2) => Ok(Reply::count(COMMANDS.len())),
         (b"list", 2..) => {
@@ -187,12 +187,12 @@ fn about_commands(command: &Command) -> Outcome {
         }
         (b"docs", 2) => Ok(Reply::Map(COMMANDS.iter().map(document).collect())),
         (b"docs", _) => Ok(Reply::Map(named().flatten().map(document).collect())),
-        (b"getkeys", 3..) => keys_of(command),
+        (b"getkeys", 4..) => keys_of(command),
         (b"count" | b"getkeys", _) => {
             let name = format!("command|{}", String::from_utf8_lossy(&subcommand));
             Err(arity_error(&name).into())
         }
-        _ => Err(unknown_subcommand_error("command", &subcommand).into()),
+        _ => Err(unknown_subcommand_error("command", word).into()),
     }
 }
 

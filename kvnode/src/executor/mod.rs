@@ -245,7 +245,9 @@ impl Executor {
             let segment = check_marked(&self.segments, session.marks(), point)
                 .map_err(|refusal| self.block(session, refusal))?;
             if is_write && !self.captures.is_empty() {
-                self.check_throttle(session, segment, |arcs| arcs.contains(point))?;
+                self.check_throttle(session, |arcs| {
+                    arcs.arc_of(point).and_then(|arc| arc.intersection(&segment))
+                })?;
             }
         }
         if is_write && command::grows(spec.id) && self.writer.store().is_disk_full() {
@@ -261,17 +263,18 @@ impl Executor {
         Ok(())
     }
 
-    /// Whether a write has to wait, because a handoff that captures it does not keep up.
+    /// Whether a write has to wait, because a handoff that captures it does not keep up. `part`
+    /// is the part of a capture's arcs that is to be written.
     fn check_throttle(
         &self,
         session: &Session,
-        segment: Arc,
-        wants: impl Fn(&ArcSet) -> bool,
+        part: impl Fn(&ArcSet) -> Option<Arc>,
     ) -> Result<(), Blocked> {
         for capture in &self.captures {
-            if wants(&capture.arcs) && capture.queue.over_limit() {
+            let Some(arc) = part(&capture.arcs) else { continue };
+            if capture.queue.over_limit() {
                 return Err(if session.is_router {
-                    Blocked::Refused(Refusal::Frozen(segment))
+                    Blocked::Refused(Refusal::Frozen(arc))
                 } else {
                     Blocked::Hold(Hold::Capture(Shared::clone(&capture.queue)))
                 });

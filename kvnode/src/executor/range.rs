@@ -44,9 +44,7 @@ impl Executor {
             .map_err(|refusal| self.block(session, refusal))?;
         if piece.kind == PieceKind::Flush {
             self.check_backlog()?;
-            self.check_throttle(session, segment, |arcs| {
-                !arcs.intersection(&segment.into()).is_empty()
-            })?;
+            self.check_throttle(session, |arcs| arcs.intersection(&segment.into()).iter().next())?;
         }
         let arc = Arc::new(start, piece.arc.last().min(segment.last())).unwrap_or(segment);
         let mut done = self.scan_piece(arc, piece).map_err(Failure::from)?;

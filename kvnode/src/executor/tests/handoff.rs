@@ -96,7 +96,7 @@ fn writers_wait_for_a_capture_that_is_full() {
     assert!(matches!(bench.run("MSET l w k w"), Verdict::Hold(Hold::Capture(_))));
     assert_eq!(bench.ask("GET k"), Reply::text("v"));
     assert_eq!(bench.ask("SET l w"), Reply::Ok);
-    let text = format!("FROZEN {}", range_text(Arc::FULL));
+    let text = format!("FROZEN {}", range_text(arc_of("k")));
     assert_eq!(error_of(bench.ask_as_router("SET k w")), text);
     queue.drain_durable(u64::MAX, usize::MAX);
     assert_eq!(bench.ask("SET k w"), Reply::Ok);
