@@ -1,4 +1,4 @@
-//! The administration API of a node: what it is asked, what it answers, and a client.
+//! Shell. The administration API of a node: what it is asked, what it answers, and a client.
 
 mod client;
 mod types;

@@ -1,4 +1,4 @@
-//! Requests and answers of a node's administration API, as JSON over HTTP.
+//! Pure. Requests and answers of a node's administration API, as JSON over HTTP.
 //!
 //! Paths are under `/admin/v1`. Every request that changes something carries the coordinator's
 //! term; a node refuses a term below the highest that it has seen, durably.
@@ -203,7 +203,7 @@ pub struct PeersRequest {
     pub term: u64,
     /// Peer address (`host:port`) by server name.
     pub addresses: BTreeMap<String, String>,
-    /// Bound on the bytes a second that a source streams, over all its handoffs; `None` is no bound.
+    /// Bound on the bytes a second that a source streams, over all its handoffs; `None` is none.
     pub max_bytes_per_second: Option<u64>,
 }
 
@@ -229,8 +229,8 @@ pub struct Count {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {}
 
-/// The answer to a refused or failed request (HTTP status 4xx or 5xx), as `application/problem+json`
-/// (RFC 9457).
+/// The answer to a refused or failed request (HTTP status 4xx or 5xx), as
+/// `application/problem+json` (RFC 9457).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{title}: {detail}")]
 pub struct Problem {

@@ -156,13 +156,14 @@ impl Coordinator {
     }
 
     /// Says that a removable server is now being removed, so that it is not taken back. False
-    /// where it is wanted again. The claim ends when the directory has the server no more.
+    /// where it is wanted again, or claimed already. The claim ends when the directory has the server no more.
     #[must_use]
     pub fn claim_removal(&self, name: &str) -> bool {
         let mut claimed = false;
         self.shared.wish.send_modify(|wish| {
             let removable = self.shared.removable.borrow().contains(name);
-            claimed = removable && !wish.members.iter().any(|member| member == name);
+            let wanted = wish.members.iter().any(|member| member == name);
+            claimed = removable && !wanted && !wish.departing.contains(name);
             if claimed {
                 wish.leavers.retain(|leaver| leaver != name);
                 wish.departing.insert(name.to_owned());
@@ -222,3 +223,6 @@ impl Shared {
         *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(facts);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,31 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use handoff::{HandoffId, Server};
-use node_api::{Membership, NodeState, PeersRequest, RingRequest, ServerAddresses};
+use handoff::HandoffId;
+use node_api::{Membership, PeersRequest, ServerAddresses};
 use ring::{ArcMap, Ring, RingDocument};
 use shell::clock::Clock;
 use shell::rng::{OsRng, Rng};
 use tokio::sync::watch;
 
 use crate::act::{Actor, act};
-use crate::change::{
-    first_document, has_a_past, moves_to, must_record, next_document, reachable,
-    receivers_without_space,
-};
+use crate::change::{first_document, has_a_past, reachable};
 use crate::coordinator::{Directory, Shared};
-use crate::count::count_moves;
 use crate::observe::observe;
 use crate::plan::{Action, Plan, PlanInput, PlanState, plan};
 use crate::progress::Progress;
 use crate::report::{Seen, cluster_state};
 use crate::status::{ClusterState, Status};
-use crate::store::{RingStore, RingStoreError};
+use crate::store::RingStore;
 use crate::view::Observation;
 use crate::wish::Wish;
-
-/// How long a change that was refused for lack of space waits until it is counted again.
-const RECOUNT_AFTER: Duration = Duration::from_secs(5);
 
 /// What was seen in the last round.
 #[derive(Debug, Default)]
@@ -46,19 +39,21 @@ enum Next {
 }
 
 pub(crate) struct Driver<S> {
-    shared: Arc<Shared>,
-    store: S,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) store: S,
     directory: Directory,
-    document: Option<RingDocument>,
-    assignment: ArcMap<String>,
+    pub(crate) document: Option<RingDocument>,
+    pub(crate) assignment: ArcMap<String>,
     /// 0 until it is taken.
-    term: u64,
+    pub(crate) term: u64,
+    /// What is wished for in this round.
+    wish: Wish,
     progress: Progress,
     last_actions: Vec<Action>,
     /// What the last actions ran into.
     problems: Vec<String>,
     /// The members for which space was lacking, when that was found, and what to tell.
-    refused: Option<(Vec<String>, Duration, Vec<String>)>,
+    pub(crate) refused: Option<(Vec<String>, Duration, Vec<String>)>,
 }
 
 impl<S: RingStore> Driver<S> {
@@ -76,6 +71,7 @@ impl<S: RingStore> Driver<S> {
             document,
             assignment,
             term: 0,
+            wish: Wish::default(),
             progress: Progress::default(),
             last_actions: Vec::new(),
             problems: Vec::new(),
@@ -114,6 +110,7 @@ impl<S: RingStore> Driver<S> {
             wish.departing.retain(|name| addresses.contains_key(name));
             wish.departing.len() != before
         });
+        self.wish = self.shared.wish.borrow().clone();
         self.publish_membership(&addresses);
         let observed = self.look(&addresses).await;
         self.shared.set_facts(Facts {
@@ -133,16 +130,16 @@ impl<S: RingStore> Driver<S> {
             addresses: addresses.iter().map(|(name, at)| (name.clone(), at.peer.clone())).collect(),
             max_bytes_per_second: self.shared.config.max_bytes_per_second,
         };
-        let wish = self.shared.wish.borrow().clone();
+        let wish = self.wish.clone();
         let plan = self.plan(&document, &wish, &observed, &peers);
         if let PlanState::Superseded { term } = plan.state {
             return self.superseded(term, plan, &addresses, &observed).await;
         }
         let (committed, waiting) = self.commit_next(&plan, &wish, &addresses, &observed).await;
-        self.report(Some(&plan), waiting.clone(), &addresses, &observed);
         if committed {
             return Next::AtOnce;
         }
+        self.report(Some(&plan), waiting.clone(), &addresses, &observed);
         self.carry_out(plan, waiting, document, addresses, peers).await
     }
 
@@ -198,6 +195,7 @@ impl<S: RingStore> Driver<S> {
                 wish.members.retain(|name| !initial.contains(name) && !members.contains(name));
                 wish.members.splice(0..0, members);
             });
+            self.wish = self.shared.wish.borrow().clone();
             self.shared.publish_wanted();
         }
         tracing::info!(term, epoch = self.document.as_ref().map(|one| one.epoch), "took a term");
@@ -250,136 +248,6 @@ impl<S: RingStore> Driver<S> {
             parallel_handoffs: self.shared.config.parallel_handoffs,
         };
         plan(&input, &mut || HandoffId(OsRng.next_u128()))
-    }
-
-    /// Commits what the plan or else the wish asks for; says whether it did, and what is waited for.
-    async fn commit_next(
-        &mut self,
-        plan: &Plan,
-        wish: &Wish,
-        addresses: &BTreeMap<String, ServerAddresses>,
-        observed: &BTreeMap<String, Observation>,
-    ) -> (bool, Vec<String>) {
-        let Some(document) = self.document.clone() else { return (false, Vec::new()) };
-        let next = match &plan.commit {
-            Some(next) => next.clone(),
-            None if plan.state == PlanState::Bootstrapping => return (false, Vec::new()),
-            None => match next_document(&document, wish, observed) {
-                Ok(None) => {
-                    self.refused = None;
-                    return (false, Vec::new());
-                }
-                Err(waiting) => return (false, waiting),
-                Ok(Some(next)) => {
-                    if let Err(refused) = self.check_space(&next, addresses, observed).await {
-                        return (false, refused);
-                    }
-                    next
-                }
-            },
-        };
-        match self.commit(next, addresses, observed).await {
-            Ok(()) => {
-                let dead = self.document.clone();
-                self.shared.wish.send_if_modified(|wish| {
-                    let before = wish.accepted.len();
-                    wish.accepted.retain(|server| {
-                        let incarnation = server.incarnation.to_string();
-                        !dead.as_ref().is_some_and(|one| one.is_dead(&server.name, &incarnation))
-                    });
-                    before != wish.accepted.len()
-                });
-                (true, Vec::new())
-            }
-            Err(reasons) => (false, reasons),
-        }
-    }
-
-    /// Every receiver must have the space for what it would receive.
-    async fn check_space(
-        &mut self,
-        next: &RingDocument,
-        addresses: &BTreeMap<String, ServerAddresses>,
-        observed: &BTreeMap<String, Observation>,
-    ) -> Result<(), Vec<String>> {
-        let members: Vec<String> = next.members.iter().map(|one| one.name.clone()).collect();
-        let now = self.shared.clock.monotonic();
-        if let Some((of, since, reasons)) = &self.refused
-            && *of == members
-            && now.saturating_sub(*since) < RECOUNT_AFTER
-        {
-            return Err(reasons.clone());
-        }
-        let ring = Ring::from_document(next).map_err(|error| vec![error.to_string()])?;
-        let moves = moves_to(next, observed, &ring);
-        let reasons = match count_moves(&self.shared.client, addresses, moves).await {
-            Ok(counted) => receivers_without_space(&counted, observed),
-            Err(problem) => vec![problem],
-        };
-        if reasons.is_empty() {
-            self.refused = None;
-            return Ok(());
-        }
-        self.refused = Some((members, now, reasons.clone()));
-        Err(reasons)
-    }
-
-    /// Commits a document: first every living member records it, then it takes the place of the
-    /// one before.
-    async fn commit(
-        &mut self,
-        mut next: RingDocument,
-        addresses: &BTreeMap<String, ServerAddresses>,
-        observed: &BTreeMap<String, Observation>,
-    ) -> Result<(), Vec<String>> {
-        let before = self.document.as_ref();
-        let states = || observed.keys().filter_map(|name| reachable(observed, name));
-        let recorded = states().map(|state: &NodeState| state.ring_epoch).max().unwrap_or(0);
-        let committed = before.map_or(0, |document| document.epoch);
-        next.epoch = 1 + recorded.max(committed);
-        next.term = self.term;
-        let mut missing = Vec::new();
-        for server in must_record(before, &next) {
-            if let Err(problem) = self.record(&server, &next, addresses, observed).await {
-                missing.push(problem);
-            }
-        }
-        if !missing.is_empty() {
-            return Err(missing);
-        }
-        let (epoch, members) = (next.epoch, next.members.len());
-        self.swap(next).await.map_err(|error| vec![error.to_string()])?;
-        tracing::info!(epoch, members, "committed a ring document");
-        Ok(())
-    }
-
-    async fn record(
-        &self,
-        server: &Server,
-        next: &RingDocument,
-        addresses: &BTreeMap<String, ServerAddresses>,
-        observed: &BTreeMap<String, Observation>,
-    ) -> Result<(), String> {
-        let name = &server.name;
-        let (Some(state), Some(at)) = (reachable(observed, name), addresses.get(name)) else {
-            return Err(format!("{name} must record the next ring and does not answer"));
-        };
-        if state.server != *server {
-            return Err(format!("{name} must record the next ring and has another volume"));
-        }
-        let request = RingRequest { term: self.term, document: next.clone() };
-        let recorded = self.shared.client.record_ring(&at.http, &request).await;
-        recorded.map_err(|error| format!("{name} cannot record the next ring: {error}"))
-    }
-
-    async fn swap(&mut self, next: RingDocument) -> Result<(), RingStoreError> {
-        self.store.compare_and_swap(self.document.as_ref(), &next).await?;
-        let old_ring = self.document.as_ref().map(|old| &old.members);
-        if old_ring != Some(&next.members) {
-            self.assignment = assignment_of(Some(&next));
-        }
-        self.document = Some(next);
-        Ok(())
     }
 
     /// A node has seen a higher term. If the document still has this one's term, the node saw
@@ -472,11 +340,10 @@ impl<S: RingStore> Driver<S> {
             let (states, members) = (states.collect::<Vec<_>>(), document.members.len());
             self.progress.observe(now_ms, members, document.epoch, &states, plan);
         }
-        let wish = self.shared.wish.borrow().clone();
         let counts = self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = counts.by_server.clone();
         let document = self.document.as_ref();
-        let seen = Seen { document, wish: &wish, addresses, observed, counts: &counts };
+        let seen = Seen { document, wish: &self.wish, addresses, observed, counts: &counts };
         let is_waiting = !waiting.is_empty();
         let mut reasons = waiting;
         reasons.extend(plan.iter().flat_map(|plan| plan.reasons.clone()));
@@ -505,7 +372,7 @@ fn replace_if_other<T: PartialEq>(channel: &watch::Sender<T>, value: T) {
     });
 }
 
-fn assignment_of(document: Option<&RingDocument>) -> ArcMap<String> {
+pub(crate) fn assignment_of(document: Option<&RingDocument>) -> ArcMap<String> {
     document
         .and_then(|document| Ring::from_document(document).ok())
         .map(|ring| ring.assignment())

@@ -1,10 +1,11 @@
-//! Brings the ownership that the nodes hold to the ring document that is wished for.
+//! Shell. Brings the ownership that the nodes hold to the ring document that is wished for.
 //!
 //! The planner is pure: from what every node says and the ring document it makes a list of
 //! actions, anew in each round. The coordinator is the shell around it.
 
 mod act;
 mod change;
+mod commit;
 mod config;
 mod coordinator;
 mod count;

@@ -1,19 +1,23 @@
-//! Pure, for tests. Some nodes with their true rules (the records of `handoff`), whose handoffs go
+//! Pure. For tests: some nodes with their true rules (the records of `handoff`), whose handoffs go
 //! on by random steps, which crash, and which are looked at one after the other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use handoff::{
-    ClusterId, Decisions, Handoff, HandoffId, Incarnation, Server, Side, SourceEvent, SourceFacts,
-    SourceState, TargetEvent, TargetFacts, TargetState, Terms,
+    ClusterId, Decisions, HandoffId, Incarnation, Server, SourceEvent, SourceFacts, Terms,
 };
-use node_api::{HandoffStatus, NodeState, Phase, Role};
+use node_api::NodeState;
 use ring::{ArcMap, ArcSet, Placement, Ring, RingDocument};
 
 use crate::change::{first_document, must_record, next_document};
 use crate::plan::{Action, Plan, PlanInput, plan};
 use crate::view::{Observation, View};
 use crate::wish::Wish;
+
+mod exchange;
+mod states;
+
+use states::state_of;
 
 pub(crate) const CLUSTER: ClusterId = ClusterId(7);
 
@@ -34,86 +38,21 @@ pub(crate) struct World {
     pub(crate) wish: Wish,
     pub(crate) commits: usize,
     peers: BTreeMap<String, String>,
-    told_peers: BTreeMap<String, BTreeMap<String, String>>,
+    pub(crate) told_peers: BTreeMap<String, BTreeMap<String, String>>,
     /// Arcs that were lost and accepted so: they may be without an owner for a while.
     accepted: ArcSet,
     drawn: u128,
     random: u64,
-}
-
-/// The state of a node as it tells it.
-pub(crate) fn state_of(
-    node: &Decisions,
-    committed: &RingDocument,
-    peers: &BTreeMap<String, String>,
-) -> NodeState {
-    let admission = node.admit(committed);
-    let given = node.given().iter().map(|(arc, given)| {
-        let (epoch, target) = (given.epoch, given.target.clone());
-        (arc, node_api::Given { epoch, target })
-    });
-    NodeState {
-        cluster: node.cluster(),
-        server: node.server().clone(),
-        term: node.term(),
-        ring_epoch: node.ring_epoch(),
-        admitted: admission.is_ok(),
-        admission_error: admission.err().map(|error| error.to_string()),
-        retired: node.retired(),
-        granted: node.granted(),
-        owned: node.owned().clone(),
-        given: given.collect(),
-        fences: node.fences().clone(),
-        highest_epoch: node.highest_epoch(),
-        handoffs: node.handoffs().iter().map(|(id, one)| status_of(*id, one)).collect(),
-        disk_free_bytes: 1 << 40,
-        peers: peers.clone(),
-        max_bytes_per_second: None,
-    }
-}
-
-fn status_of(id: HandoffId, handoff: &Handoff) -> HandoffStatus {
-    let (role, phase) = match handoff.side {
-        Side::Source(state) => (
-            Role::Source,
-            match state {
-                SourceState::Copying => Phase::Copying,
-                SourceState::Frozen => Phase::Frozen,
-                SourceState::Given | SourceState::GivenSettled => Phase::Given,
-                SourceState::Dropped | SourceState::DroppedSettled => Phase::Dropped,
-            },
-        ),
-        Side::Target(state) => (
-            Role::Target,
-            match state {
-                TargetState::Receiving => Phase::Receiving,
-                TargetState::Owned | TargetState::OwnedSettled => Phase::Owned,
-                TargetState::Refused | TargetState::Unknown => Phase::Refused,
-            },
-        ),
-    };
-    HandoffStatus {
-        id,
-        role,
-        peer: handoff.peer.clone(),
-        arcs: handoff.arcs.clone(),
-        epoch: handoff.epoch,
-        phase,
-        finished: handoff.side.is_finished(),
-        keys_moved: 10,
-        keys_total: 12,
-        bytes_moved: 1_000,
-        bytes_total: 1_200,
-        error: None,
-    }
+    pub(crate) disk_free_bytes: u64,
 }
 
 impl World {
     pub(crate) const PARALLEL: usize = 4;
     const TERM: u64 = 1;
 
-    pub(crate) fn new(servers: usize, seed: u64) -> Self {
-        let mut world = Self {
+    /// No ring yet, no nodes.
+    pub(crate) fn empty(seed: u64) -> Self {
+        Self {
             document: RingDocument::bootstrap(
                 &CLUSTER.to_string(),
                 Placement::Balanced,
@@ -132,7 +71,13 @@ impl World {
             accepted: ArcSet::default(),
             drawn: 0,
             random: seed | 1,
-        };
+            disk_free_bytes: 1 << 40,
+        }
+    }
+
+    /// So many nodes and a first document; nothing is granted yet.
+    pub(crate) fn new(servers: usize, seed: u64) -> Self {
+        let mut world = Self::empty(seed);
         world.wish_members(servers);
         world.observe();
         let members = world.wish.members.clone();
@@ -164,7 +109,7 @@ impl World {
         self.wish.accepted.insert(server);
     }
 
-    fn start(&mut self, name: &str) {
+    pub(crate) fn start(&mut self, name: &str) {
         if !self.nodes.contains_key(name) {
             let incarnation = Incarnation(self.draw());
             let server = Server { name: name.to_owned(), incarnation };
@@ -217,13 +162,19 @@ impl World {
             let observation = if self.down.contains(&name) {
                 Observation::Unreachable("it is down".to_owned())
             } else {
-                let peers = self.told_peers.get(&name).cloned().unwrap_or_default();
-                let state = state_of(&self.nodes[&name], &self.document, &peers);
+                let state = self.state_of(&name);
                 Observation::Reachable(Box::new(state))
             };
             self.observed.insert(name, observation);
             self.progress();
         }
+    }
+
+    /// What the node of that name tells.
+    pub(crate) fn state_of(&self, name: &str) -> NodeState {
+        let peers = self.told_peers.get(name).cloned().unwrap_or_default();
+        let disk_free_bytes = self.disk_free_bytes;
+        NodeState { disk_free_bytes, ..state_of(&self.nodes[name], &self.document, &peers) }
     }
 
     /// What the nodes that answered said.
@@ -297,7 +248,7 @@ impl World {
         self.adopt(next);
     }
 
-    fn adopt(&mut self, next: RingDocument) {
+    pub(crate) fn adopt(&mut self, next: RingDocument) {
         self.assignment = Ring::from_document(&next).unwrap().assignment();
         self.document = next;
         self.commits += 1;
@@ -364,98 +315,6 @@ impl World {
 
     fn node_up(&mut self, name: &str) -> Option<&mut Decisions> {
         if self.down.contains(name) { None } else { self.nodes.get_mut(name) }
-    }
-
-    fn cancel(&mut self, server: &str, id: HandoffId) {
-        let Some(node) = self.node_up(server) else { return };
-        let Some(handoff) = node.handoffs().get(&id).cloned() else { return };
-        if node.check_cancel(id).is_err() {
-            return;
-        }
-        match handoff.side {
-            Side::Target(_) => {
-                let terms = terms(&handoff.peer, handoff.arcs, handoff.epoch);
-                let facts = TargetFacts::default();
-                node.target_event(id, &terms, TargetEvent::Cancel, &facts).unwrap();
-            }
-            Side::Source(state) => {
-                let facts = SourceFacts::default();
-                node.source_event(id, SourceEvent::Cancel, &facts).unwrap();
-                if state == SourceState::Frozen {
-                    self.exchange(server, id, true);
-                }
-            }
-        }
-    }
-
-    /// Every handoff takes a step, or does not.
-    pub(crate) fn progress(&mut self) {
-        let open: Vec<(String, HandoffId)> = self
-            .nodes
-            .iter()
-            .flat_map(|(name, node)| {
-                let handoffs = node.handoffs().iter();
-                handoffs
-                    .filter(|(_, one)| !one.side.is_finished() && one.source().is_some())
-                    .map(|(id, _)| (name.clone(), *id))
-            })
-            .collect();
-        for (source, id) in open {
-            if self.below(6) == 0 {
-                self.exchange(&source, id, false);
-            }
-        }
-        for node in self.nodes.values_mut() {
-            for id in node.with_dead_peer() {
-                tell_peer_is_dead(node, id);
-            }
-            for trim in node.trims().to_vec() {
-                node.trimmed(trim.id, trim.kind, &trim.arcs);
-            }
-        }
-    }
-
-    /// What source and target of a handoff say to each other next.
-    fn exchange(&mut self, source: &str, id: HandoffId, decide_now: bool) {
-        let Some(handoff) = self.nodes[source].handoffs().get(&id).cloned() else { return };
-        let (Some(state), peer) = (handoff.source(), &handoff.peer) else { return };
-        let server = self.nodes[source].server().clone();
-        if self.down.contains(source)
-            || self.down.contains(&peer.name)
-            || self.nodes[&peer.name].server() != peer
-        {
-            return;
-        }
-        let told = terms(&server, handoff.arcs.clone(), handoff.epoch);
-        let reached = self.below(2) == 0;
-        let event = match state {
-            SourceState::Copying => TargetEvent::Hello,
-            SourceState::Frozen if decide_now && !reached => TargetEvent::DecideNow,
-            SourceState::Frozen => TargetEvent::Reached,
-            SourceState::Given => TargetEvent::Given,
-            SourceState::Dropped => TargetEvent::Dropped,
-            SourceState::GivenSettled | SourceState::DroppedSettled => return,
-        };
-        let target = self.nodes.get_mut(&peer.name).unwrap();
-        let facts = TargetFacts::default();
-        let event = match (event, target.handoffs().contains_key(&id)) {
-            (TargetEvent::Reached, false) => TargetEvent::Decide,
-            (event, _) => event,
-        };
-        let (answer, _) = target.target_event(id, &told, event, &facts).unwrap();
-        // The answer may get lost on its way.
-        if self.below(4) == 0 {
-            return;
-        }
-        let event = match (state, answer) {
-            (SourceState::Given | SourceState::Dropped, _) => SourceEvent::Settled,
-            (_, TargetState::Owned | TargetState::OwnedSettled) => SourceEvent::Yes,
-            (_, TargetState::Refused) => SourceEvent::No,
-            (SourceState::Copying, _) => SourceEvent::CaughtUp,
-            _ => SourceEvent::NotYet,
-        };
-        let node = self.nodes.get_mut(source).unwrap();
-        node.source_event(id, event, &SourceFacts::default()).unwrap();
     }
 
     /// OneOwner, and that every point has an owner on some disk.
@@ -541,19 +400,4 @@ impl World {
 
 fn terms(peer: &Server, arcs: ArcSet, epoch: handoff::Epoch) -> Terms {
     Terms { peer: peer.clone(), arcs, epoch }
-}
-
-fn tell_peer_is_dead(node: &mut Decisions, id: HandoffId) {
-    let handoff = node.handoffs()[&id].clone();
-    match handoff.side {
-        Side::Source(_) => {
-            let facts = SourceFacts::default();
-            node.source_event(id, SourceEvent::TargetDead, &facts).unwrap();
-        }
-        Side::Target(_) => {
-            let terms = terms(&handoff.peer, handoff.arcs, handoff.epoch);
-            let facts = TargetFacts::default();
-            node.target_event(id, &terms, TargetEvent::SourceDead, &facts).unwrap();
-        }
-    }
 }
