@@ -200,6 +200,8 @@ fn settings(config: &Config) -> ServerSettings {
         max_connections: config.clients_max,
         max_output_bytes: config.output_bytes_pause,
         max_hold: config.hold_wait,
+        // Leaves time to bring everything to disk.
+        max_drain: config.drain_wait / 2,
         port: config.resp_address.port(),
         fsync_always: config.store.durability == Durability::Always,
     }

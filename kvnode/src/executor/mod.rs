@@ -33,6 +33,8 @@ use transaction::{Capture, Transaction};
 
 pub(crate) use range::PieceDone;
 
+/// Memory for so many keys is kept from command to command.
+const MAX_KEPT_KEYS: usize = 1_024;
 const CROSS_SERVER: &str = "CROSSSLOT Keys in request may live on different servers, so they \
     cannot be changed as one; use several commands on one key each (SET with NX, or GET, SET and \
     DEL)";
@@ -197,7 +199,9 @@ impl Executor {
             Err(blocked) => self.settle(session, blocked),
         };
         keys.clear();
-        self.keys = keys;
+        if keys.capacity() <= MAX_KEPT_KEYS {
+            self.keys = keys;
+        }
         verdict
     }
 
@@ -257,10 +261,12 @@ impl Executor {
     }
 
     fn check_backlog(&mut self) -> Result<(), Blocked> {
-        if self.writer.pending_bytes() > self.limits.max_pending_bytes {
-            return Err(Blocked::Hold(Hold::Backlog));
-        }
-        Ok(())
+        if self.has_backlog() { Err(Blocked::Hold(Hold::Backlog)) } else { Ok(()) }
+    }
+
+    /// Whether so much waits to be committed that commands have to wait.
+    pub(crate) fn has_backlog(&mut self) -> bool {
+        self.writer.pending_bytes() > self.limits.max_pending_bytes
     }
 
     /// Whether a write has to wait, because a handoff that captures it does not keep up. `part`

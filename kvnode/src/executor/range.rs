@@ -46,12 +46,16 @@ impl Executor {
             self.check_backlog()?;
             self.check_throttle(session, |arcs| arcs.intersection(&segment.into()).iter().next())?;
         }
-        let arc = Arc::new(start, piece.arc.last().min(segment.last())).unwrap_or(segment);
+        // It ends where the segment ends, and before whatever is refused to this router.
+        let marks = session.marks().iter();
+        let mark = marks.map(|mark| mark.start()).find(|mark| *mark > start);
+        let last = segment.last().min(mark.and_then(Point::previous).unwrap_or(Point::MAX));
+        let arc = Arc::new(start, piece.arc.last().min(last)).unwrap_or(segment);
         let mut done = self.scan_piece(arc, piece).map_err(Failure::from)?;
         if done.next.is_some() {
             done.is_partial = true;
-        } else if piece.arc.last() > segment.last() {
-            done.next = segment.last().next();
+        } else if piece.arc.last() > last {
+            done.next = last.next();
         }
         Ok(done)
     }

@@ -29,6 +29,7 @@ use crate::store::{BatchNo, Durability, HybridClock, MemoryEngine, RecordKey, St
 struct Bench {
     executor: Executor,
     store: Store,
+    engine: Shared<MemoryEngine>,
     client: Session,
     router: Session,
     _dir: TempDir,
@@ -54,10 +55,20 @@ impl Bench {
     }
 
     fn with_limits(limits: ExecutorLimits) -> Self {
+        Self::on_engine(Shared::new(MemoryEngine::new()), limits)
+    }
+
+    /// The same records, on a volume that has nothing left.
+    fn with_full_disk(&self) -> Self {
+        self.engine.set_free_bytes(0);
+        Self::on_engine(Shared::clone(&self.engine), *self.executor.limits())
+    }
+
+    fn on_engine(engine: Shared<MemoryEngine>, limits: ExecutorLimits) -> Self {
         let config = StoreConfig::small(Durability::Always);
-        let engine = Shared::new(MemoryEngine::new());
         let on_failure = Shared::new(|error: &_| panic!("the store failed: {error}"));
-        let store = Store::with_engine(engine, config, on_failure).expect("a store");
+        let store = Store::with_engine(Shared::clone(&engine) as Shared<_>, config, on_failure);
+        let store = store.expect("a store");
         let dir = TempDir::new().expect("a directory");
         let wall = Shared::new(SystemClock::new());
         let clock = HybridClock::open(&dir.path().join("clock"), wall, || Ok(0)).expect("a clock");
@@ -66,7 +77,7 @@ impl Bench {
         let executor = Executor::new(writer, clock, identity(), limits, metrics);
         let mut router = session(2);
         router.is_router = true;
-        let mut bench = Self { executor, store, client: session(1), router, _dir: dir };
+        let mut bench = Self { executor, store, engine, client: session(1), router, _dir: dir };
         bench.publish(&serving());
         bench
     }
@@ -111,8 +122,11 @@ impl Bench {
 
     /// Seals, and waits until everything is released.
     fn settle(&mut self) {
-        self.executor.seal();
+        let batch = self.executor.seal();
         self.store.sync().expect("synced");
+        while batch.is_some_and(|batch| batch > self.executor.released()) {
+            std::thread::yield_now();
+        }
     }
 }
 

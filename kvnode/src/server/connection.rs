@@ -40,6 +40,8 @@ pub(super) struct Connection {
     output: Output,
     released: watch::Receiver<BatchNo>,
     view: watch::Receiver<PublishedView>,
+    /// Looked at before each command; see [`Node::wait`].
+    changed: watch::Receiver<()>,
     held: Option<Held>,
     /// No further command is read: the client is done, or broke the protocol.
     is_closing: bool,
@@ -69,6 +71,7 @@ impl Connection {
             released: node.released.clone(),
             input: BytesMut::new(),
             output: Output::default(),
+            changed: node.changed.subscribe(),
             held: None,
             is_closing: false,
             is_draining: false,
@@ -108,9 +111,8 @@ impl Connection {
                     ready?;
                     self.read()?;
                 }
-                () = wait_held(&self.node, self.held.as_ref()), if self.held.is_some() => {
-                    self.retry_held();
-                }
+                () = wait_held(&self.node, self.held.as_ref(), &mut self.changed),
+                    if self.held.is_some() => self.retry_held(),
                 () = &mut draining, if !self.is_draining => {
                     self.is_draining = true;
                     self.is_closing = true;
@@ -207,6 +209,7 @@ impl Connection {
     }
 
     fn execute(&mut self, command: &Command) -> Verdict {
+        self.changed.mark_unchanged();
         let node = &self.node;
         let mut executor = node.executor.borrow_mut();
         let verdict = executor.execute(&mut self.session, command, || node.facts());
@@ -260,7 +263,10 @@ impl Connection {
             Verdict::Hold(hold) => self.held = Some(Held { command, hold, deadline }),
             Verdict::Answer(reply, batch) => self.answer(&reply, batch),
             // No other verdict comes of a command on keys or of a piece.
-            other => debug_assert!(false, "a held command became {other:?}"),
+            other => {
+                tracing::error!(?other, "a bug: a held command became something else");
+                self.answer(&Reply::Error(hold.too_long()), 0);
+            }
         }
     }
 
@@ -277,10 +283,8 @@ impl Connection {
     }
 }
 
-async fn wait_held(node: &Node, held: Option<&Held>) {
-    let Some(Held { hold, deadline, .. }) = held else { return };
-    tokio::select! {
-        () = node.wait(hold) => {}
-        () = tokio::time::sleep_until(*deadline) => {}
+async fn wait_held(node: &Node, held: Option<&Held>, changed: &mut watch::Receiver<()>) {
+    if let Some(Held { hold, deadline, .. }) = held {
+        node.wait(hold, changed, *deadline).await;
     }
 }

@@ -74,7 +74,7 @@ async fn answer_requests(node: Rc<Node>, mut requests: mpsc::UnboundedReceiver<C
         }
         drop(executor);
         if is_changed {
-            node.changed.notify_waiters();
+            node.changed.send_replace(());
         }
     }
 }
@@ -108,7 +108,11 @@ async fn accept(node: &Rc<Node>, listener: TcpListener) {
         }
     }
     drop(listener);
-    while connections.join_next().await.is_some() {}
+    let all_ended = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(node.settings.max_drain, all_ended).await.is_err() {
+        tracing::warn!(connections = connections.len(), "clients do not take their last replies");
+        connections.shutdown().await;
+    }
 }
 
 fn open(stream: &TcpStream, address: SocketAddr, id: u64, now_ms: u64) -> Session {

@@ -26,6 +26,8 @@ pub(crate) struct ServerSettings {
     pub(crate) max_output_bytes: usize,
     /// How long a command is held at most before it fails.
     pub(crate) max_hold: Duration,
+    /// How long connections may take at the end of the process.
+    pub(crate) max_drain: Duration,
     /// For INFO and CONFIG GET.
     pub(crate) port: u16,
     /// For INFO and CONFIG GET.
@@ -40,8 +42,8 @@ pub(super) struct Node {
     pub(super) drain: DrainToken,
     /// Batches up to this one may be answered.
     pub(super) released: watch::Receiver<BatchNo>,
-    /// Held commands are to be tried again.
-    pub(super) changed: Notify,
+    /// Sent to whenever held commands are to be tried again.
+    pub(super) changed: watch::Sender<()>,
     to_seal: Notify,
     is_sealing: Cell<bool>,
     started: Instant,
@@ -61,7 +63,7 @@ impl Node {
             metrics,
             drain,
             released,
-            changed: Notify::new(),
+            changed: watch::Sender::new(()),
             to_seal: Notify::new(),
             is_sealing: Cell::new(false),
             started: Instant::now(),
@@ -105,32 +107,37 @@ impl Node {
         }
     }
 
-    /// Waits until a held command may be tried again.
-    pub(super) async fn wait(&self, hold: &Hold) {
-        match hold {
-            Hold::Segments(_) => self.changed.notified().await,
-            Hold::Capture(queue) => {
-                let drained = queue.drained();
-                if queue.over_limit() {
-                    tokio::select! {
-                        () = drained => {}
-                        () = self.changed.notified() => {}
+    /// Waits until a held command may be tried again, at the latest until the deadline. `changed`
+    /// was last looked at before the command was found to be held, so no change is missed.
+    pub(super) async fn wait(
+        &self,
+        hold: &Hold,
+        changed: &mut watch::Receiver<()>,
+        deadline: Instant,
+    ) {
+        let is_over = async {
+            match hold {
+                Hold::Segments(_) => std::future::pending().await,
+                Hold::Capture(queue) => {
+                    let drained = queue.drained();
+                    if queue.over_limit() {
+                        drained.await;
+                    }
+                }
+                Hold::Backlog => {
+                    let mut released = self.released.clone();
+                    released.mark_unchanged();
+                    if self.executor.borrow_mut().has_backlog() {
+                        // An error means that the store is gone, and nothing is to be waited for.
+                        let _ = released.changed().await;
                     }
                 }
             }
-            Hold::Backlog => {
-                // An error means that the store is gone, and then nothing is waited for.
-                let _ = self.released.clone().changed().await;
-            }
-        }
-    }
-
-    /// Waits as [`Node::wait`], but not past the deadline; whether to try again.
-    pub(super) async fn wait_until(&self, hold: &Hold, deadline: Instant) -> bool {
+        };
         tokio::select! {
-            () = self.wait(hold) => true,
-            () = tokio::time::sleep_until(deadline) => false,
-            () = self.drain.signaled() => false,
+            () = is_over => {}
+            _ = changed.changed() => {}
+            () = tokio::time::sleep_until(deadline) => {}
         }
     }
 

@@ -43,6 +43,7 @@ fn settings() -> ServerSettings {
         max_connections: 8,
         max_output_bytes: 64 << 10,
         max_hold: Duration::from_secs(60),
+        max_drain: Duration::from_secs(60),
         port: 0,
         fsync_always: true,
     }

@@ -5,6 +5,7 @@ use resp::commands::Id;
 use resp::{Command, is_keyword};
 use ring::{Arc, Point};
 use shell::rng::{OsRng, Rng as _};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::node::Node;
@@ -27,7 +28,8 @@ pub(super) async fn walk(
     command: &Command,
 ) -> (Reply, BatchNo) {
     let deadline = Instant::now() + node.settings.max_hold;
-    let mut walker = Walker { node, session, deadline, depends_on: 0 };
+    let changed = node.changed.subscribe();
+    let mut walker = Walker { node, session, changed, deadline, depends_on: 0 };
     let outcome = match id {
         Id::DbSize => walker.dbsize().await,
         Id::FlushAll | Id::FlushDb => walker.flush(command).await,
@@ -42,6 +44,8 @@ pub(super) async fn walk(
 struct Walker<'a> {
     node: &'a Node,
     session: &'a mut Session,
+    /// Looked at before each piece; see [`Node::wait`].
+    changed: watch::Receiver<()>,
     deadline: Instant,
     depends_on: BatchNo,
 }
@@ -128,6 +132,7 @@ impl Walker<'_> {
     ) -> Result<Option<PieceDone>, Reply> {
         loop {
             let Some(from) = *at else { return Ok(None) };
+            self.changed.mark_unchanged();
             let (verdict, arc) = {
                 let mut executor = self.node.executor.borrow_mut();
                 let arc = match owned_from(executor.segments(), from) {
@@ -168,12 +173,16 @@ impl Walker<'_> {
         Ok(())
     }
 
-    async fn wait(&self, hold: &Hold) -> Result<(), Reply> {
-        if self.node.wait_until(hold, self.deadline).await {
+    async fn wait(&mut self, hold: &Hold) -> Result<(), Reply> {
+        let drain = self.node.drain.clone();
+        tokio::select! {
+            () = self.node.wait(hold, &mut self.changed, self.deadline) => {}
+            () = drain.signaled() => return Err(Reply::Error(STOPPING.into())),
+        }
+        if Instant::now() < self.deadline {
             return Ok(());
         }
-        let is_draining = self.node.drain.is_draining();
-        Err(Reply::Error(if is_draining { STOPPING.into() } else { hold.too_long() }))
+        Err(Reply::Error(hold.too_long()))
     }
 }
 

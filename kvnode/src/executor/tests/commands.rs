@@ -1,7 +1,9 @@
+use bytes::Bytes;
+
 use super::super::{ExecutorLimits, Hold, Verdict};
 use super::{Bench, batch_of, error_of};
 use crate::command::Reply;
-use crate::store::MAX_KEY_BYTES;
+use crate::store::{MAX_KEY_BYTES, RecordKey, Table};
 
 #[test]
 fn writes_are_read_at_once() {
@@ -68,6 +70,35 @@ fn commands_are_checked() {
     assert_eq!(bench.ask(&format!("SET {fits} v")), Reply::Ok);
     let text = error(&mut bench, &format!("SET {fits}k v"));
     assert!(text.starts_with("ERR key of 65520 bytes is over the limit of 65519 bytes"), "{text}");
+}
+
+#[test]
+fn a_full_disk_refuses_growth_only() {
+    let mut bench = Bench::new();
+    bench.ask("SET k v");
+    bench.settle();
+    let mut bench = bench.with_full_disk();
+    for line in ["SET l v", "APPEND k v", "INCR n", "MSET k w", "RINGKV.PUT k v"] {
+        assert!(error_of(bench.ask(line)).starts_with("ERR disk full: "), "{line}");
+    }
+    assert_eq!(bench.ask("GET k"), Reply::text("v"));
+    assert_eq!(bench.ask("PEXPIRE k 100000"), Reply::Integer(1));
+    assert_eq!(bench.ask("DEL k"), Reply::Integer(1));
+}
+
+#[test]
+fn damage_is_told_and_not_served() {
+    let mut bench = Bench::new();
+    bench.ask("SET k v");
+    bench.settle();
+    let key = RecordKey::new(b"k");
+    bench.engine.damage(Table::Records, key.as_bytes(), Bytes::from_static(b"garbage"));
+    for line in ["GET k", "INCR k", "DEL k"] {
+        let text = error_of(bench.ask(line));
+        assert!(text.starts_with("ERR stored data is damaged"), "{line}: {text}");
+    }
+    assert_eq!(bench.ask("SET k w"), Reply::Ok, "an overwrite repairs");
+    assert_eq!(bench.ask("GET k"), Reply::text("w"));
 }
 
 #[test]

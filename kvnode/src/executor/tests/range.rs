@@ -85,6 +85,24 @@ fn a_piece_ends_with_the_segment_of_its_start() {
 }
 
 #[test]
+fn a_piece_ends_before_what_is_refused_to_its_router() {
+    let mut bench = Bench::new();
+    fill(&mut bench, 10);
+    bench.publish(&frozen("key3"));
+    let mark = range_text(arc_of("key3"));
+    assert_eq!(error_of(bench.ask_as_router("SET key3 w")), format!("FROZEN {mark}"));
+    bench.publish(&serving());
+    let flush = format!("RINGKV.FLUSH {} 1000", range_text(Arc::FULL));
+    let Reply::Array(pair) = bench.ask_as_router(&flush) else { panic!("an answer") };
+    assert_eq!(pair[0], Reply::text(arc_of("key3").start().to_string()));
+    assert_eq!(bench.ask("GET key3"), Reply::text("v"));
+    // To others nothing was refused.
+    let Reply::Array(pair) = bench.ask(&flush) else { panic!("an answer") };
+    assert_eq!(pair[0], Reply::Null);
+    assert_eq!(bench.ask("GET key3"), Reply::Null);
+}
+
+#[test]
 fn pieces_of_frozen_segments_wait() {
     let mut bench = Bench::new();
     bench.publish(&frozen("k"));

@@ -81,6 +81,31 @@ fn a_frozen_key_holds_one_connection_until_it_is_decided() {
 }
 
 #[test]
+fn commands_wait_for_a_disk_that_lags() {
+    run(async {
+        let harness = Harness::start(Durability::Always, settings()).await;
+        let (mut client, mut other) = (harness.connect().await, harness.connect().await);
+        harness.engine.hold();
+        let value = "x".repeat(1 << 20);
+        let line = format!("SET k {value}");
+        for _ in 0..9 {
+            client.send(&[&line]).await;
+            other.send(&[&line]).await;
+        }
+        other.send(&["STRLEN k"]).await;
+        let early = tokio::time::timeout(Duration::from_millis(20), other.receive()).await;
+        assert!(early.is_err(), "answered too early: {early:?}");
+        harness.engine.let_go();
+        for _ in 0..9 {
+            assert_eq!(client.receive().await, Some(Value::Simple("OK".into())));
+            assert_eq!(other.receive().await, Some(Value::Simple("OK".into())));
+        }
+        assert_eq!(other.receive().await, Some(Value::Integer(1 << 20)));
+        harness.finish().await;
+    });
+}
+
+#[test]
 fn a_hold_is_bounded() {
     run(async {
         let settings = ServerSettings { max_hold: Duration::from_millis(20), ..settings() };
