@@ -114,6 +114,11 @@ impl Router {
     }
 }
 
+/// How many threads can run at a time.
+pub(crate) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// Runs a router until the process is asked to stop; with `stdin_too` also until standard input
 /// ends.
 ///

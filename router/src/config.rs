@@ -55,7 +55,7 @@ impl Config {
             resp_address,
             http_address,
             coordinator_url,
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            threads: crate::app::processors(),
             clients_max: 10_000,
             pipeline_commands_max: 4_096,
             pipeline_bytes_max: 32 * MIB,

@@ -1,4 +1,4 @@
-//! The router: what clients talk to. It speaks RESP and HTTP, sends each command to the server that
+//! Shell. The router: what clients talk to. It speaks RESP and HTTP, sends each command to the server that
 //! owns its key, and keeps no state but what it was told.
 
 mod app;

@@ -46,7 +46,8 @@ impl Park {
 /// The error where a server could not be reached.
 pub(crate) fn unreachable(server: &str, address: &str) -> String {
     format!(
-        "TRYAGAIN server {server} ({address}) is unreachable; the command was not applied; try again"
+        "TRYAGAIN server {server} ({address}) is unreachable; \
+         the command was not applied; try again"
     )
 }
 

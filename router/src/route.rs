@@ -71,7 +71,8 @@ fn crossing(spec: &CommandSpec) -> String {
         _ => "use GET, SET and DEL, which is not atomic over both keys",
     };
     format!(
-        "CROSSSLOT {name} over different keys is refused, as they may live on different servers; {instead}"
+        "CROSSSLOT {name} over different keys is refused, as they may live on different servers; \
+         {instead}"
     )
 }
 

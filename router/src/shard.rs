@@ -232,6 +232,7 @@ impl Shard {
         let connected = self.upstreams.borrow().iter().filter(|up| up.is_connected()).count();
         Facts {
             unix_micros: self.clock.unix_ms() * 1_000,
+            process_id: std::process::id(),
             uptime_seconds: self.clock.monotonic().as_secs(),
             resp_port: self.resp_port,
             clients: self.metrics.clients(),

@@ -1,8 +1,8 @@
-//! Pure. The queue to one server over one connection: what was sent, what waits for its answer, and
-//! which ranges the server refuses on this connection until it is told to resume.
+//! Pure. The queue to one server over one connection: what was sent, what waits for its answer,
+//! and which ranges the server refuses on this connection until it is told to resume.
 //!
-//! Order is all: the server marks a range when it first refuses it and refuses it from then on, so a
-//! later command cannot overtake a refused one. Here a refused range is blocked until everything
+//! Order is all: the server marks a range when it first refuses it and refuses it from then on, so
+//! a later command cannot overtake a refused one. Here a refused range is blocked until everything
 //! sent before the refusal was seen is answered (the barrier); only then the server is told to
 //! resume. So every client learns of its refused commands before it can send another one.
 

@@ -13,6 +13,8 @@ use super::REDIS_VERSION;
 pub(crate) struct Facts {
     /// Wall clock, microseconds since the Unix epoch.
     pub(crate) unix_micros: u64,
+    /// The number of the process.
+    pub(crate) process_id: u32,
     /// Seconds since the router began.
     pub(crate) uptime_seconds: u64,
     /// The port of RESP clients.
@@ -100,7 +102,7 @@ fn sections(facts: &Facts) -> [(&'static str, Lines); 6] {
         ("ringkv_version", env!("CARGO_PKG_VERSION").to_owned()),
         ("ringkv_role", "router".to_owned()),
         ("arch_bits", usize::BITS.to_string()),
-        ("process_id", std::process::id().to_string()),
+        ("process_id", facts.process_id.to_string()),
         ("tcp_port", facts.resp_port.to_string()),
         ("uptime_in_seconds", facts.uptime_seconds.to_string()),
         ("uptime_in_days", (facts.uptime_seconds / 86_400).to_string()),

@@ -103,7 +103,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn every_key_is_met_exactly_once(ring in rings(), choices in prop::collection::vec(any::<u8>(), 1..50)) {
+    fn every_key_is_met_exactly_once(
+        ring in rings(), choices in prop::collection::vec(any::<u8>(), 1..50),
+    ) {
         let mut choices = choices.iter().cycle().enumerate();
         // The last summand ends a row of refusals.
         let mut choose = || choices.next().map_or(1, |(n, c)| usize::from(*c) + n);
