@@ -254,7 +254,8 @@ impl Client {
         }
         core.take(sequence, part, outcome, shard);
         let may_go_on = core.stalled && core.in_flight == 0;
-        if may_go_on || (was_full && !core.is_full(shard.config())) {
+        let has_room = was_full && !core.is_full(shard.config());
+        if may_go_on || has_room || core.is_over(shard.config()) {
             client.wake();
         }
         !core.output.is_empty() && !client.to_flush.replace(true)
@@ -358,6 +359,12 @@ impl Core {
         self.slots.len() >= config.pipeline_commands_max
             || self.held_bytes >= config.pipeline_bytes_max
             || self.output.len() + self.waiting_bytes >= config.output_bytes_pause
+    }
+
+    /// Whether everything is answered and written that will be.
+    fn is_over(&self, config: &crate::Config) -> bool {
+        let excess = self.output.len() + self.waiting_bytes > config.output_bytes_max;
+        excess || (self.ending && self.slots.is_empty() && self.output.is_empty())
     }
 
     fn die(&mut self) {

@@ -39,12 +39,13 @@ pub(crate) async fn run(
     tokio::task::spawn_local(follow(source, sender.clone()));
     let mut known = Known::default();
     while let Some(one) = news.recv().await {
-        known.learn(one, &sender, server_wait);
+        known.learn(one);
         while let Ok(another) = news.try_recv() {
-            known.learn(another, &sender, server_wait);
+            known.learn(another);
         }
         let Some(membership) = &known.membership else { continue };
         let table = Table::build(membership, &known.views);
+        known.watch(&table, &sender, server_wait);
         tables.send_if_modified(|published| {
             let changed = **published != table;
             if changed {
@@ -113,7 +114,7 @@ impl Drop for Watcher {
 }
 
 impl Known {
-    fn learn(&mut self, news: News, sender: &mpsc::Sender<News>, server_wait: Duration) {
+    fn learn(&mut self, news: News) {
         match news {
             News::View(view) => {
                 self.views.insert(view.server.name.clone(), view);
@@ -124,9 +125,10 @@ impl Known {
                 self.membership = Some(membership);
             }
         }
-        let Some(membership) = &self.membership else { return };
-        // Without views the table has the servers with the incarnations of the document.
-        let table = Table::build(membership, &self.views);
+    }
+
+    /// Has every server watched whose volume is known.
+    fn watch(&mut self, table: &Table, sender: &mpsc::Sender<News>, server_wait: Duration) {
         for node in &table.nodes {
             let Some(incarnation) = node.incarnation else { continue };
             let target = Target {

@@ -1,5 +1,5 @@
-//! Shell. The router: what clients talk to. It speaks RESP and HTTP, sends each command to the server that
-//! owns its key, and keeps no state but what it was told.
+//! Shell. The router: what clients talk to. It speaks RESP and HTTP, sends each command to the
+//! server that owns its key, and keeps no state but what it was told.
 
 mod app;
 mod client;

@@ -39,6 +39,8 @@ pub(crate) struct Shard {
     table: RefCell<Shared<Table>>,
     generation: Cell<u64>,
     upstreams: RefCell<Vec<Rc<Upstream>>>,
+    /// Connections to servers that are gone or elsewhere, with commands that are not answered yet.
+    retired: RefCell<Vec<Rc<Upstream>>>,
     clients: RefCell<BTreeMap<u64, Rc<Client>>>,
     to_flush: RefCell<Vec<Rc<Client>>>,
     random: Cell<u64>,
@@ -66,6 +68,7 @@ impl Shard {
             table: RefCell::default(),
             generation: Cell::new(0),
             upstreams: RefCell::default(),
+            retired: RefCell::default(),
             clients: RefCell::default(),
             to_flush: RefCell::default(),
             random: Cell::new(seed | 1),
@@ -165,6 +168,7 @@ impl Shard {
         self.generation.set(self.generation.get() + 1);
         for upstream in old {
             upstream.retire(self);
+            self.retired.borrow_mut().push(upstream);
         }
         let clients: Vec<Rc<Client>> = self.clients.borrow().values().map(Rc::clone).collect();
         clients.iter().for_each(|client| client.wake_if_stalled());
@@ -173,7 +177,11 @@ impl Shard {
     /// Lets every connection to a server look after its waiting commands.
     pub(crate) fn tick(&self) {
         let now = tokio::time::Instant::now();
-        let upstreams: Vec<Rc<Upstream>> = self.upstreams.borrow().iter().map(Rc::clone).collect();
+        self.retired.borrow_mut().retain(|upstream| !upstream.is_finished());
+        let upstreams: Vec<Rc<Upstream>> = {
+            let (current, retired) = (self.upstreams.borrow(), self.retired.borrow());
+            current.iter().chain(retired.iter()).map(Rc::clone).collect()
+        };
         for upstream in upstreams {
             upstream.watch_over(self.config.server_wait, now, self);
         }

@@ -70,7 +70,7 @@ fn poll(
         let now = Instant::now();
         Client::pump(client, shard, now);
         let core = &mut *client.core.borrow_mut();
-        if core.flush(cx).is_err() || core.dead || core.is_over(shard) {
+        if core.flush(cx).is_err() || core.dead || core.is_over(shard.config()) {
             return Poll::Ready(());
         }
         let mut again = false;
@@ -112,13 +112,6 @@ fn poll_timer(
 }
 
 impl Core {
-    /// Whether everything is answered and written that will be.
-    fn is_over(&self, shard: &Shard) -> bool {
-        let excess = self.output.len() + self.waiting_bytes > shard.config().output_bytes_max;
-        let answered = self.slots.is_empty() && self.output.is_empty();
-        excess || (self.ending && answered)
-    }
-
     fn poll_read(&mut self, room: &mut usize, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Sink::Stream(stream) = &mut self.sink else { return Poll::Pending };
         let missing = self.decoder.missing(&self.input).min(LONG_READ_BYTES);

@@ -67,6 +67,11 @@ impl Upstream {
         self.connected.get()
     }
 
+    /// Whether it is retired and nothing waits for it any more.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.retired.get() && !self.connected.get() && self.queue.borrow().is_empty()
+    }
+
     /// Whether a command on this point has to wait.
     #[inline]
     pub(crate) fn check(&self, point: Point, queue_bytes_max: usize) -> Result<(), Park> {

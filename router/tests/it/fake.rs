@@ -27,6 +27,7 @@ pub(crate) struct Node {
     pub(crate) address: SocketAddr,
     state: Shared<Mutex<State>>,
     changes: watch::Sender<u64>,
+    runtime: tokio::runtime::Handle,
 }
 
 type Hook = Box<dyn FnOnce() + Send>;
@@ -38,6 +39,7 @@ struct State {
     view: u64,
     /// Commands executed, as text, without those of the protocol.
     executed: Vec<String>,
+    greetings: usize,
     refusals: usize,
     resumes: usize,
     /// The connection is cut instead of answering a command whose text begins so; whether it is
@@ -66,8 +68,26 @@ impl Node {
             address,
             state: Shared::new(Mutex::new(state)),
             changes: watch::Sender::new(1),
+            runtime: tokio::runtime::Handle::current(),
         };
         tokio::spawn(node.clone().accept(listener));
+        node
+    }
+
+    /// Another server with the same name, volume and arcs, and these records.
+    pub(crate) fn start_again(&self, keys: BTreeMap<RecordKey, Bytes>) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("a setting");
+        let address = listener.local_addr().expect("an address");
+        let arcs = self.state().arcs.clone();
+        let state = State { view: 1, arcs, keys, ..State::default() };
+        let state = Shared::new(Mutex::new(state));
+        let node = Self { address, state, changes: watch::Sender::new(1), ..self.clone() };
+        let accepting = node.clone();
+        self.runtime.spawn(async move {
+            let listener = TcpListener::from_std(listener).expect("a listener");
+            accepting.accept(listener).await;
+        });
         node
     }
 
@@ -150,6 +170,11 @@ impl Node {
 
     pub(crate) fn executed(&self) -> Vec<String> {
         self.state().executed.clone()
+    }
+
+    /// Connections of routers so far: each has one for the watch and one for each data thread.
+    pub(crate) fn greetings(&self) -> usize {
+        self.state().greetings
     }
 
     pub(crate) fn refusals(&self) -> usize {
@@ -242,6 +267,7 @@ impl Connection {
         if command.name_is("RINGKV.HELLO") {
             self.router = command.arg_is(4, &self.node.incarnation.to_string());
             if self.router {
+                state.greetings += 1;
                 encode::ok(output);
             } else {
                 encode::error(output, "WRONGNODE another volume");

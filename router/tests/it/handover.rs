@@ -139,13 +139,12 @@ fn a_command_over_several_keys_is_split_anew_when_some_of_them_move() {
 }
 
 #[test]
-fn a_server_at_a_new_address_is_followed() {
+fn a_server_that_left_is_forgotten() {
     let world = World::start(2);
     let mut client = world.client();
     let arc = part(0, 2);
     let key = key_in(arc);
     assert_eq!(client.ask(&format!("SET {key} 1")), "OK");
-    // Both servers change places: each address now belongs to the other name.
     world.hand_over(0, 1, arc, 2);
     assert_eq!(client.ask(&format!("GET {key}")), "1");
     let mut membership = world.memberships.borrow().clone();
@@ -157,4 +156,29 @@ fn a_server_at_a_new_address_is_followed() {
         metrics.body.contains("ringkv_router_servers 1")
     });
     assert_eq!(client.ask(&format!("GET {key}")), "1");
+}
+
+#[test]
+fn a_server_at_a_new_address_is_followed_and_the_old_one_is_not_waited_for_long() {
+    let world = World::start_with(2, |config| config.server_wait = Duration::from_millis(300));
+    let arc = part(0, 2);
+    let key = key_in(arc);
+    let mut client = world.client();
+    assert_eq!(client.ask(&format!("SET {key} 1")), "OK");
+    world.nodes[0].hold(true);
+    client.send_all([format!("SET {key} 2")]);
+    until("the command is on its way", || {
+        let metrics = world.http("GET", "/metrics", &[], b"");
+        metrics.body.contains("ringkv_router_commands_total 2")
+    });
+    // The same volume comes up elsewhere.
+    let moved = world.start_again(0);
+    until("every thread knows", || moved.greetings() == 3);
+    client.send_all([format!("GET {key}"), format!("SET {key} 3"), format!("GET {key}")]);
+    let answer = client.reply();
+    assert!(answer.starts_with("-ERR outcome unknown: connection to kv-0"), "{answer}");
+    assert_eq!(client.reply(), "1");
+    assert_eq!(client.reply(), "OK");
+    assert_eq!(client.reply(), "3");
+    assert_eq!(moved.executed().len(), 3);
 }

@@ -109,9 +109,7 @@ fn administration_goes_to_the_coordinator() {
 
 #[test]
 fn without_a_coordinator_values_are_served_and_administration_says_why_not() {
-    let world = World::start_with(1, |config| {
-        config.coordinator_url = config.coordinator_url.clone();
-    });
+    let world = World::start(1);
     let metrics = world.http("GET", "/metrics", &[], b"");
     assert!(metrics.body.contains("ringkv_router_table_complete 1"), "{}", metrics.body);
     assert!(metrics.body.contains("ringkv_router_write_pause_seconds_bucket"), "{}", metrics.body);

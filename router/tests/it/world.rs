@@ -60,14 +60,31 @@ impl World {
         config.threads = 2;
         config.drain_wait = Duration::from_secs(5);
         configure(&mut config);
+        let connections = config.threads + 1;
         let router = Router::start(config).expect("the router starts");
         let world = Self { nodes, router, memberships };
+        until("every thread is connected", || {
+            world.nodes.iter().all(|node| node.greetings() >= connections)
+        });
         until("the router is ready", || world.http("GET", "/readyz", &[], b"").status == 200);
         world
     }
 
     pub(crate) fn client(&self) -> Client {
         Client::connect(self.router.resp_address())
+    }
+
+    /// Another process on the same volume, at another address; the membership says so.
+    pub(crate) fn start_again(&self, index: usize) -> Node {
+        let old = &self.nodes[index];
+        let records = old.records(Arc::FULL);
+        let new = old.start_again(records);
+        let mut nodes = self.nodes.clone();
+        nodes[index] = new.clone();
+        self.memberships.send_modify(|known| {
+            *known = Membership { generation: known.generation + 1, ..membership(&nodes) };
+        });
+        new
     }
 
     /// Moves an arc with its records from one server to another, as a handoff does.
