@@ -222,3 +222,6 @@ fn unreachable(address: &str, error: &dyn std::error::Error) -> ClientError {
 fn protocol(address: &str, cause: &dyn std::fmt::Display) -> ClientError {
     ClientError::Protocol { address: address.to_owned(), cause: cause.to_string() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,20 +21,36 @@ pub(crate) struct Actor {
     pub(crate) peers: PeersRequest,
 }
 
+/// What came between a plan and its end.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Trouble {
+    /// For people.
+    pub(crate) text: String,
+    /// Whether it is in the course of things and needs nobody's attention.
+    pub(crate) is_expected: bool,
+}
+
 /// Carries out all; returns what went wrong.
-pub(crate) async fn act(actor: Actor, actions: Vec<Action>) -> Vec<String> {
+pub(crate) async fn act(actor: Actor, actions: Vec<Action>) -> Vec<Trouble> {
     let actor = Arc::new(actor);
     let mut running = JoinSet::new();
     for action in actions {
         let actor = Arc::clone(&actor);
-        running.spawn(async move { actor.carry_out(action).await });
+        // A leaver deletes what it gave away first.
+        let is_expected = matches!(action, Action::Retire { .. });
+        running.spawn(async move {
+            let result = actor.carry_out(action).await;
+            result.map_err(|text| Trouble { text, is_expected })
+        });
     }
     let mut problems = Vec::new();
     while let Some(result) = running.join_next().await {
         match result {
             Ok(Ok(())) => {}
             Ok(Err(problem)) => problems.push(problem),
-            Err(error) => problems.push(error.to_string()),
+            Err(error) => {
+                problems.push(Trouble { text: error.to_string(), is_expected: false });
+            }
         }
     }
     problems.sort_unstable();

@@ -156,7 +156,8 @@ impl Coordinator {
     }
 
     /// Says that a removable server is now being removed, so that it is not taken back. False
-    /// where it is wanted again, or claimed already. The claim ends when the directory has the server no more.
+    /// where it is wanted again, or claimed already. The claim ends when the directory has the
+    /// server no more.
     #[must_use]
     pub fn claim_removal(&self, name: &str) -> bool {
         let mut claimed = false;

@@ -11,7 +11,7 @@ use shell::clock::Clock;
 use shell::rng::{OsRng, Rng};
 use tokio::sync::watch;
 
-use crate::act::{Actor, act};
+use crate::act::{Actor, Trouble, act};
 use crate::change::{first_document, has_a_past, reachable};
 use crate::coordinator::{Directory, Shared};
 use crate::observe::observe;
@@ -51,7 +51,7 @@ pub(crate) struct Driver<S> {
     progress: Progress,
     last_actions: Vec<Action>,
     /// What the last actions ran into.
-    problems: Vec<String>,
+    problems: Vec<Trouble>,
     /// The members for which space was lacking, when that was found, and what to tell.
     pub(crate) refused: Option<(Vec<String>, Duration, Vec<String>)>,
 }
@@ -301,7 +301,11 @@ impl<S: RingStore> Driver<S> {
         let actor = Actor { client, term: self.term, document, addresses, peers };
         let problems = act(actor, plan.actions.clone()).await;
         for problem in problems.iter().filter(|problem| !self.problems.contains(problem)) {
-            tracing::warn!("{problem}");
+            if problem.is_expected {
+                tracing::debug!("{}", problem.text);
+            } else {
+                tracing::warn!("{}", problem.text);
+            }
         }
         let starts = plan.actions.iter().any(|action| matches!(action, Action::Start(_)));
         let repeated = plan.actions == self.last_actions;
@@ -347,7 +351,7 @@ impl<S: RingStore> Driver<S> {
         let is_waiting = !waiting.is_empty();
         let mut reasons = waiting;
         reasons.extend(plan.iter().flat_map(|plan| plan.reasons.clone()));
-        reasons.extend(self.problems.clone());
+        reasons.extend(self.problems.iter().map(|problem| problem.text.clone()));
         reasons.dedup();
         let status = Status {
             epoch: self.document.as_ref().map_or(0, |document| document.epoch),

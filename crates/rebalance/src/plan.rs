@@ -210,7 +210,10 @@ impl<'a> Planner<'a> {
         for state in self.view.nodes.clone() {
             let server = || state.server.name.clone();
             let mut wanting = Vec::new();
-            if state.ring_epoch < document.epoch {
+            // A retired node that is listed again reads the ring again when it is told of it.
+            let relisted =
+                state.retired.is_some() && document.members.iter().any(|one| is_volume(state, one));
+            if state.ring_epoch < document.epoch || relisted {
                 wanting.push(Action::RecordRing { server: server() });
             } else if state.term < input.term {
                 wanting.push(Action::SetTerm { server: server() });

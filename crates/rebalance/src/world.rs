@@ -252,9 +252,6 @@ impl World {
         self.assignment = Ring::from_document(&next).unwrap().assignment();
         self.document = next;
         self.commits += 1;
-        for node in self.nodes.values_mut() {
-            node.observe_committed(&self.document);
-        }
     }
 
     fn request(&mut self, action: &Action) {

@@ -116,6 +116,19 @@ fn leavers_retire_and_leave_the_document() {
 }
 
 #[test]
+fn a_retired_server_that_is_still_there_is_taken_back() {
+    let mut world = bootstrapped(3, 12);
+    let before = world.ownership();
+    world.wish_members(2);
+    run_until_converged(&mut world, 400);
+    assert!(world.nodes["kv-2"].retired().is_some());
+    world.wish_members(3);
+    run_until_converged(&mut world, 400);
+    assert!(world.nodes["kv-2"].retired().is_none());
+    assert_eq!(world.ownership(), before);
+}
+
+#[test]
 fn unreachable_is_not_gone() {
     let mut world = bootstrapped(3, 5);
     world.fault(Fault::Down("kv-1".into()));
