@@ -1,4 +1,4 @@
-//! One server of the ring: the storage of its records, the commands on them, the ownership of its
+//! Shell. One server of the ring: the storage of its records, the commands on them, the ownership of its
 //! arcs, and the handoffs that move them.
 
 pub mod admin;

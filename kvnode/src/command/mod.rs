@@ -43,7 +43,7 @@ pub(crate) trait Keyspace {
     ) -> Result<Version, StoreError>;
     /// Removes the record of a key.
     fn remove(&mut self, key: &RecordKey) -> Result<(), StoreError>;
-    /// The wall clock by which records expire, in Unix milliseconds; the same all through a command.
+    /// The time by which records expire, in Unix milliseconds; the same all through a command.
     fn now_ms(&self) -> u64;
 }
 

@@ -133,7 +133,8 @@ async fn attend(node: Rc<Node>, connection: Connection) {
 
 fn refuse(stream: &TcpStream, limit: usize) {
     let text = format!(
-        "-ERR max number of clients reached ({limit}); close some connections or raise the limit\r\n"
+        "-ERR max number of clients reached ({limit}); close some connections or raise the \
+         limit\r\n"
     );
     // The socket's buffer is empty, so the line fits or the client is gone.
     let _ = stream.try_write(text.as_bytes());

@@ -144,18 +144,7 @@ impl Model {
                 let value = self.entries.get(key).map(|(v, _)| v.clone()).unwrap_or_default();
                 bulk(&self.range(&value, i64::from(*a), i64::from(*b)))
             }
-            Op::Add(key, amount) => {
-                let (value, _) = self.entries.get(key).cloned().unwrap_or((b"0".to_vec(), None));
-                let text = String::from_utf8(value).unwrap_or_default();
-                match text.parse::<i64>().ok().filter(|number| number.to_string() == text) {
-                    Some(number) => {
-                        let sum = (number + amount).to_string();
-                        self.entries.entry(*key).or_default().0 = sum.clone().into_bytes();
-                        sum
-                    }
-                    None => "ERR value is not an integer or out of range".into(),
-                }
-            }
+            Op::Add(key, amount) => self.add(*key, *amount),
             Op::Del(keys) => {
                 keys.iter().filter(|key| self.entries.remove(key).is_some()).count().to_string()
             }
@@ -179,6 +168,19 @@ impl Model {
                 self.now_ms += i64::from(*ms);
                 String::new()
             }
+        }
+    }
+
+    fn add(&mut self, key: u8, amount: i64) -> String {
+        let (value, _) = self.entries.get(&key).cloned().unwrap_or((b"0".to_vec(), None));
+        let text = String::from_utf8(value).unwrap_or_default();
+        match text.parse::<i64>().ok().filter(|number| number.to_string() == text) {
+            Some(number) => {
+                let sum = (number + amount).to_string();
+                self.entries.entry(key).or_default().0 = sum.clone().into_bytes();
+                sum
+            }
+            None => "ERR value is not an integer or out of range".into(),
         }
     }
 
