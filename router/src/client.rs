@@ -24,6 +24,7 @@ use crate::merge::Gather;
 use crate::output::Output;
 use crate::park::Park;
 use crate::shard::Shard;
+use crate::touched::Touched;
 use crate::walk::Walk;
 
 mod dispatch;
@@ -74,6 +75,8 @@ struct Core {
     /// Bytes of the commands in the slots, and of answers that wait for those before them.
     held_bytes: usize,
     waiting_bytes: usize,
+    /// Keys of commands under way that a later command could otherwise overtake.
+    touched: Touched,
     stalled: bool,
     /// Attempts since something waited last without having to, and when the next is due.
     attempts: u32,
@@ -121,6 +124,17 @@ impl Slot {
             Work::One { sent, .. } => !sent,
             Work::Gather(gather) => gather.unsent().next().is_some(),
             Work::Walk(walk) => walk.next_start().is_some(),
+        }
+    }
+
+    /// Whether it has to wait for commands over several keys that were sent before it.
+    fn is_hindered(&self, touched: &Touched) -> bool {
+        match &self.work {
+            Work::Done(_) | Work::Walk(_) => false,
+            Work::One { point, writes, .. } => touched.hinders(*point, *writes),
+            Work::Gather(gather) => {
+                gather.unsent().any(|(_, point)| touched.hinders(point, gather.writes()))
+            }
         }
     }
 
@@ -220,6 +234,7 @@ impl Client {
             in_flight: 0,
             held_bytes: 0,
             waiting_bytes: 0,
+            touched: Touched::default(),
             stalled: false,
             attempts: 0,
             retry_at: None,
@@ -249,6 +264,9 @@ impl Client {
         let mut core = client.core.borrow_mut();
         let was_full = core.is_full(shard.config());
         core.in_flight -= 1;
+        if core.in_flight == 0 {
+            core.touched.clear();
+        }
         if core.dead {
             return false;
         }

@@ -18,6 +18,7 @@ mod refusal;
 mod route;
 mod shard;
 mod table;
+mod touched;
 mod upstream;
 mod walk;
 

@@ -68,6 +68,11 @@ impl Gather {
         (0..).zip(&self.keys).filter(move |(_, key)| unsent(key)).map(|(i, key)| (i, key.point))
     }
 
+    /// Where these keys are.
+    pub(crate) fn points(&self, keys: &[KeyIndex]) -> impl Iterator<Item = Point> {
+        keys.iter().filter_map(|index| self.keys.get(*index as usize)).map(|key| key.point)
+    }
+
     /// The command for a part with these keys: the client's own where they are all.
     pub(crate) fn frame(&self, keys: &[KeyIndex]) -> Bytes {
         if keys.len() == self.keys.len() {

@@ -99,7 +99,7 @@ impl Core {
                 None => Resent::Sent,
             };
         }
-        if is_walk && self.in_flight > 0 {
+        if self.in_flight > 0 && (is_walk || slot.is_hindered(&self.touched)) {
             return Resent::Waits;
         }
         let result = self.send(client, place, shard, now);
@@ -128,11 +128,12 @@ impl Core {
             Route::Gather(spec) => Work::Gather(Box::new(Gather::new(spec, command))),
             Route::Walk(walk) => Work::Walk(walk),
         };
-        let waits = matches!(work, Work::Walk(_));
+        let is_walk = matches!(work, Work::Walk(_));
         self.push_slot(protocol, len, work);
         let place = self.slots.len() - 1;
-        if waits {
-            // Alone: after everything before it, before everything behind it.
+        let hindered = |slot: &Slot| slot.is_hindered(&self.touched);
+        if is_walk || self.slots.back().is_some_and(hindered) {
+            // A walk goes alone: after everything before it, before everything behind it.
             self.stalled = true;
             self.retry_at = None;
             return;
@@ -191,6 +192,10 @@ impl Core {
             Work::Gather(gather) => {
                 let (groups, result) = group(gather, shard, by_table);
                 for (upstream, keys) in groups.into_values() {
+                    if keys.len() > 1 {
+                        let writes = gather.writes();
+                        gather.points(&keys).for_each(|point| self.touched.add(point, writes));
+                    }
                     let frame = gather.frame(&keys);
                     let part = gather.sent(keys);
                     upstream.send(&frame, to(part), gather.writes(), now);

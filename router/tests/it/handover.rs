@@ -182,3 +182,27 @@ fn a_server_at_a_new_address_is_followed_and_the_old_one_is_not_waited_for_long(
     assert_eq!(client.reply(), "3");
     assert_eq!(moved.executed().len(), 3);
 }
+
+#[test]
+fn a_command_on_one_key_does_not_overtake_a_refused_one_on_several() {
+    let world = World::start(2);
+    let arc = part(0, 2);
+    let half = Arc::new(Point(0), Point(arc.last().0 / 2)).expect("an arc");
+    let rest = Arc::new(Point(arc.last().0 / 2 + 1), arc.last()).expect("an arc");
+    let (held, free) = (key_in(half), key_in(rest));
+    let mover = world.nodes.clone();
+    // The frozen half refuses the whole command, although its other key could be served.
+    world.nodes[0].hook("MSET", move || mover[0].freeze(half, true));
+    let mut client = world.client();
+    client.send_all([
+        format!("MSET {held} 1 {free} 1"),
+        format!("APPEND {free} 2"),
+        format!("MGET {free} {held}"),
+        format!("SET {free} 3"),
+        format!("GET {free}"),
+    ]);
+    until("the first command was refused", || world.nodes[0].refusals() > 0);
+    world.nodes[0].freeze(half, false);
+    let answers: Vec<String> = (0..5).map(|_| client.reply()).collect();
+    assert_eq!(answers, ["OK", "2", "[12 1]", "OK", "3"]);
+}
