@@ -82,10 +82,9 @@ impl<S: RingStore> Driver<S> {
         }
         let ring = Ring::from_document(next).map_err(|error| vec![error.to_string()])?;
         let moves = moves_to(next, observed, &ring);
-        let reasons = match count_moves(&self.shared.client, addresses, moves).await {
-            Ok(counted) => receivers_without_space(&counted, observed),
-            Err(problem) => vec![problem],
-        };
+        let counted = count_moves(&self.shared.client, addresses, moves).await;
+        let counted = counted.map_err(|problem| vec![problem])?;
+        let reasons = receivers_without_space(&counted, observed);
         if reasons.is_empty() {
             self.refused = None;
             return Ok(());

@@ -53,6 +53,10 @@ impl Coordinator {
         directory: Directory,
     ) -> Result<Self, RingStoreError> {
         let document = store.load().await?;
+        let own = config.cluster.to_string();
+        if let Some(other) = document.as_ref().filter(|document| document.cluster != own) {
+            return Err(RingStoreError::OtherCluster { found: other.cluster.clone(), own });
+        }
         let members = match &document {
             Some(document) => document.members.iter().map(|one| one.name.clone()).collect(),
             None => config.initial_members.clone(),

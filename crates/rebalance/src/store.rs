@@ -26,6 +26,17 @@ pub enum RingStoreError {
     /// Somebody else has replaced it.
     #[error("the ring document has been changed by another coordinator")]
     Conflict,
+    /// The document is of another cluster.
+    #[error(
+        "the ring document belongs to cluster {found}, this is cluster {own}: use the directory \
+         of this cluster"
+    )]
+    OtherCluster {
+        /// Whose document it is.
+        found: String,
+        /// Whose coordinator reads it.
+        own: String,
+    },
     /// What is there is no ring document.
     #[error("{place}: {error}")]
     Invalid {

@@ -4,7 +4,7 @@ use tokio::net::TcpListener;
 use super::*;
 
 /// What the client makes of one answer to `POST /term`.
-async fn ask(answer: &'static str) -> Result<(), ClientError> {
+async fn ask(answer: &str) -> Result<(), ClientError> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let server = async {
@@ -30,11 +30,10 @@ async fn an_accepted_change_is_ok() {
 
 #[tokio::test]
 async fn a_refusal_is_the_problem_that_the_node_names() {
-    let problem = "HTTP/1.1 409 Conflict\r\ncontent-length: 66\r\n\r\n\
-                   {\"status\":409,\"title\":\"old term\",\"detail\":\"a higher one has been seen\"}";
-    let problem =
-        problem.replace("66", &problem.split("\r\n\r\n").nth(1).unwrap().len().to_string());
-    let error = ask(problem.leak()).await.unwrap_err();
+    let body = r#"{"status":409,"title":"old term","detail":"a higher one has been seen"}"#;
+    let head = format!("HTTP/1.1 409 Conflict\r\ncontent-length: {}\r\n\r\n", body.len());
+    let problem = head + body;
+    let error = ask(&problem).await.unwrap_err();
     assert!(matches!(&error, ClientError::Refused(problem) if problem.status == 409), "{error:?}");
     assert_eq!(error.to_string(), "old term: a higher one has been seen");
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use ring::Phase;
 
 use super::*;
-use crate::world::Fault;
+use crate::world::{CLUSTER, Fault};
 
 mod nodes;
 
@@ -178,6 +178,16 @@ async fn a_lost_document_is_rebuilt_from_the_nodes() {
     settled(&coordinator).await;
     assert_eq!(nodes.world().document.members, before.members);
     assert_eq!(nodes.world().document.phase, Phase::Bootstrapped);
+}
+
+#[tokio::test]
+async fn a_document_of_another_cluster_is_refused() {
+    let (nodes, coordinator) = cluster(1).await;
+    drop(coordinator);
+    nodes.world().document.cluster = "f".repeat(32);
+    let (config, store) = (CoordinatorConfig::new(CLUSTER, vec![]), nodes.store());
+    let error = Coordinator::start(config, store, nodes.directory()).await.err().unwrap();
+    assert!(error.to_string().contains("belongs to cluster ffff"), "{error}");
 }
 
 #[tokio::test]

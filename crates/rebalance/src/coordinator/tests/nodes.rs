@@ -91,8 +91,11 @@ impl Nodes {
             poll_idle: Duration::from_millis(10),
             ..CoordinatorConfig::new(CLUSTER, initial)
         };
-        let store = WorldStore(Arc::clone(&self.world));
-        Coordinator::start(config, store, self.directory()).await.unwrap()
+        Coordinator::start(config, self.store(), self.directory()).await.unwrap()
+    }
+
+    pub(super) fn store(&self) -> WorldStore {
+        WorldStore(Arc::clone(&self.world))
     }
 
     /// Does what a supervisor does for one wish: starts what is missing.
