@@ -1,5 +1,5 @@
-//! Shell. One server of the ring: the storage of its records, the commands on them, the ownership of its
-//! arcs, and the handoffs that move them.
+//! Shell. One server of the ring: the storage of its records, the commands on them, the ownership
+//! of its arcs, and the handoffs that move them.
 
 pub mod admin;
 mod app;

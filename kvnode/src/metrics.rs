@@ -17,6 +17,7 @@ pub struct Metrics {
     others: Counter,
     errors: Counter,
     held: Counter,
+    refused: Counter,
     connections: Gauge,
     total_connections: Counter,
     refused_connections: Counter,
@@ -40,6 +41,7 @@ impl Metrics {
             others: of_kind("other"),
             errors: Counter::default(),
             held: Counter::default(),
+            refused: Counter::default(),
             connections: Gauge::default(),
             total_connections: Counter::default(),
             refused_connections: Counter::default(),
@@ -65,6 +67,11 @@ impl Metrics {
             "commands_held",
             "Commands that had to wait for a handoff or the disk",
             self.held.clone(),
+        );
+        registry.register(
+            "commands_refused",
+            "Commands answered FROZEN, MOVED or LOADING",
+            self.refused.clone(),
         );
         registry.register("connections", "Open client connections", self.connections.clone());
         registry.register(
@@ -107,6 +114,10 @@ impl Metrics {
 
     pub(crate) fn count_held(&self) {
         self.held.inc();
+    }
+
+    pub(crate) fn count_refused(&self) {
+        self.refused.inc();
     }
 
     pub(crate) fn connection_opened(&self) {

@@ -310,12 +310,14 @@ impl Executor {
                 answer_error(format!("ERR {error}; see the server's log"))
             }
             Blocked::Refused(refusal) if session.is_router => {
+                self.metrics.count_refused();
                 if let Some(arc) = refusal.arc() {
                     session.mark(arc);
                 }
                 Verdict::Answer(Reply::Error(refusal.text_for_router()), 0)
             }
             Blocked::Refused(refusal) => {
+                self.metrics.count_refused();
                 Verdict::Answer(Reply::Error(refusal.text_for_client()), 0)
             }
         }
