@@ -81,11 +81,27 @@ impl RunError {
     }
 }
 
-/// Runs a node until it is told to stop. Blocks this thread.
+/// Runs a node until a signal says stop. Blocks this thread.
 ///
 /// # Errors
 /// It could not start, or a part of it ended by itself.
 pub fn run(config: &Config) -> Result<(), RunError> {
+    let with_stdin = config.exit_with_stdin;
+    run_until(config, async move {
+        let reason = shell::signal::shutdown(with_stdin).await?;
+        tracing::info!(?reason, "stopping");
+        Ok(())
+    })
+}
+
+/// As [`run`], until `stop` says so.
+///
+/// # Errors
+/// As [`run`]; and where `stop` fails.
+pub fn run_until(
+    config: &Config,
+    stop: impl Future<Output = io::Result<()>>,
+) -> Result<(), RunError> {
     let resp = listen(config.resp_address, "RESP", "--resp")?;
     let http = listen(config.http_address, "HTTP", "--http")?;
     let peer = listen(config.peer_address, "handoff", "--peer")?;
@@ -107,6 +123,8 @@ pub fn run(config: &Config) -> Result<(), RunError> {
         drain: token,
     };
     let (data, data_ended) = start_data_thread(data)?;
+    tracing::info!(server = %config.name, resp = %config.resp_address,
+        http = %config.http_address, peer = %config.peer_address, "listening");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -115,7 +133,7 @@ pub fn run(config: &Config) -> Result<(), RunError> {
     let outcome = runtime.block_on(async {
         upkeep.start(&requests, &drain);
         let parts = ControlParts { config: config.clone(), http, peer, requests, registry };
-        supervise(config, opened, parts, drain, data_ended).await
+        supervise(opened, parts, drain, data_ended, stop).await
     });
     runtime.shutdown_timeout(config.drain_wait);
     match data.join() {
@@ -140,25 +158,18 @@ impl Upkeep {
     }
 }
 
-/// Runs the control thread until the process is asked to stop, then drains every part.
+/// Runs the control thread until it is time to stop, then drains every part.
 async fn supervise(
-    config: &Config,
     opened: control::Opened,
     parts: ControlParts,
     drain: Drain,
     data_ended: oneshot::Receiver<()>,
+    stop: impl Future<Output = io::Result<()>>,
 ) -> Result<(), RunError> {
-    let name = config.name.clone();
+    let drain_wait = parts.config.drain_wait;
     let control = tokio::spawn(control::run(opened, parts, drain.token()));
-    let stop = shell::signal::shutdown(config.exit_with_stdin);
-    tracing::info!(server = %name, resp = %config.resp_address, http = %config.http_address,
-        peer = %config.peer_address, "listening");
     let outcome = tokio::select! {
-        reason = stop => {
-            let reason = reason.map_err(RunError::Start)?;
-            tracing::info!(server = %name, ?reason, "stopping");
-            Ok(())
-        }
+        stopped = stop => stopped.map_err(RunError::Start),
         _ = data_ended => Err(ended("data thread", &"see above")),
         result = control => Err(match result {
             Ok(Ok(())) => ended("control thread", &"nothing was said"),
@@ -166,7 +177,7 @@ async fn supervise(
             Err(error) => ended("control thread", &error),
         }),
     };
-    if let Err(unfinished) = drain.finish(config.drain_wait).await {
+    if let Err(unfinished) = drain.finish(drain_wait).await {
         tracing::warn!(tokens = unfinished.tokens, "some work was not finished in time");
     }
     outcome

@@ -12,5 +12,5 @@ mod server;
 pub mod store;
 mod upkeep;
 
-pub use app::{RunError, run};
+pub use app::{RunError, run, run_until};
 pub use config::{Addresses, Config, RingSource};
