@@ -187,7 +187,7 @@ fn ended(part: &'static str, reason: &dyn std::fmt::Display) -> RunError {
     RunError::Ended { part, reason: reason.to_string() }
 }
 
-fn executor(
+pub(crate) fn executor(
     config: &Config,
     identity: Identity,
     store: &Store,
@@ -205,7 +205,7 @@ fn executor(
     Ok(Executor::new(writer, clock.clone(), identity, limits, Shared::clone(metrics)))
 }
 
-fn settings(config: &Config) -> ServerSettings {
+pub(crate) fn settings(config: &Config) -> ServerSettings {
     ServerSettings {
         decoder: config.decoder_limits(),
         max_connections: config.clients_max,
@@ -218,9 +218,9 @@ fn settings(config: &Config) -> ServerSettings {
     }
 }
 
-type DataThread = (JoinHandle<io::Result<()>>, oneshot::Receiver<()>);
+pub(crate) type DataThread = (JoinHandle<io::Result<()>>, oneshot::Receiver<()>);
 
-fn start_data_thread(data: DataServer) -> Result<DataThread, RunError> {
+pub(crate) fn start_data_thread(data: DataServer) -> Result<DataThread, RunError> {
     let (running, ended) = oneshot::channel::<()>();
     let run = move || {
         // Dropped when the thread ends, by a panic too.
@@ -232,7 +232,7 @@ fn start_data_thread(data: DataServer) -> Result<DataThread, RunError> {
 }
 
 /// Opens a listener that a restart can open again at once.
-fn listen(
+pub(crate) fn listen(
     address: SocketAddr,
     purpose: &'static str,
     option: &'static str,

@@ -2,17 +2,30 @@
 
 use std::net::TcpListener;
 use std::sync::Arc as Shared;
+use std::time::Duration;
 
-use handoff::{Incarnation, Server};
+use anyhow::Context as _;
 use prometheus_client::registry::Registry;
 use shell::clock::SystemClock;
-use shell::drain::DrainToken;
-use shell::rng::{OsRng, Rng as _};
+use shell::drain::{self, DrainToken};
+use shell::rng::OsRng;
+use tokio::sync::{Notify, watch};
 
+use crate::admin::{self, MetricsText};
 use crate::app::RunError;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::executor::{ControlSender, Identity};
-use crate::store::{HybridClock, OpenError, Store};
+use crate::handoff::{
+    Context, Drivers, HandoffLimits, HandoffMetrics, Running, Throttle, listen, run_trims,
+};
+use crate::ownership::{
+    self, ActorParts, Administrator, CoordinatorRingSource, FileRingSource, Ownership, Peers,
+    Record, RingSource, VolumeLock,
+};
+use crate::store::{HybridClock, Store};
+
+/// How much of the time for an orderly end is kept for what comes after the handoffs.
+const AFTER_HANDOFFS: Duration = Duration::from_secs(1);
 
 /// A data directory that is this server's, with everything in it opened.
 pub(crate) struct Opened {
@@ -20,6 +33,8 @@ pub(crate) struct Opened {
     pub(crate) identity: Identity,
     pub(crate) store: Store,
     pub(crate) clock: HybridClock,
+    record: Record,
+    lock: VolumeLock,
 }
 
 /// What the control thread works with, beside the opened directory.
@@ -37,14 +52,16 @@ pub(crate) struct ControlParts {
 
 /// Locks and opens the data directory, in the order that keeps a second process out.
 pub(crate) fn open(config: &Config) -> Result<Opened, RunError> {
-    std::fs::create_dir_all(&config.data_dir)
-        .map_err(|error| OpenError::from_io(&config.data_dir, error))?;
-    let store = Store::open(&config.data_dir.join("store"), config.store)?;
+    let dir = &config.data_dir;
+    let refused = |error: ownership::VolumeError| RunError::Refused(error.into());
+    let lock = VolumeLock::take(dir).map_err(refused)?;
+    let store = Store::open(&dir.join("store"), config.store)?;
+    let record =
+        Record::open(dir, config.cluster, &config.name, &store, &OsRng).map_err(refused)?;
     let wall = Shared::new(SystemClock::new());
-    let clock = HybridClock::open(&config.data_dir.join("clock"), wall, || store.max_version())?;
-    let server = Server { name: config.name.clone(), incarnation: Incarnation(OsRng.next_u128()) };
-    let identity = Identity { cluster: config.cluster, server };
-    Ok(Opened { identity, store, clock })
+    let clock = HybridClock::open(&dir.join("clock"), wall, || store.max_version())?;
+    let identity = Identity { cluster: config.cluster, server: record.server().clone() };
+    Ok(Opened { identity, store, clock, record, lock })
 }
 
 /// Runs until it is time to drain.
@@ -53,7 +70,91 @@ pub(crate) async fn run(
     parts: ControlParts,
     drain: DrainToken,
 ) -> anyhow::Result<()> {
+    let Opened { identity, store, clock, record, lock } = opened;
+    let ControlParts { config, http, peer, requests, mut registry } = parts;
+    let metrics = Shared::new(HandoffMetrics::register(&mut registry));
+    let ring = ring_source(&config.ring_source);
+    let read_ring = Shared::new(Notify::new());
+    // Handoffs have a drain of their own: what they still have to decide needs the actor.
+    let (handoffs, handoff_token) = drain::channel();
+    let (peers, known_peers) = watch::channel(Peers::default());
+    let make_context = |ownership: &Ownership| {
+        let time = SystemClock::new();
+        Shared::new(Context {
+            ownership: ownership.clone(),
+            cluster: identity.cluster,
+            server: identity.server.clone(),
+            store: store.clone(),
+            clock: clock.clone(),
+            control: requests.clone(),
+            peers: known_peers,
+            throttle: Throttle::new(time),
+            metrics,
+            limits: HandoffLimits {
+                capture_bytes: config.capture_bytes_max,
+                ..HandoffLimits::SMALL
+            },
+            time,
+            drain: handoff_token,
+            running: Running::default(),
+        })
+    };
+    let mut context = None;
+    let parts = ActorParts {
+        record,
+        store: store.clone(),
+        clock: clock.clone(),
+        control: requests.clone(),
+        peers,
+        read_ring: Shared::clone(&read_ring),
+    };
+    let (ownership, actor) = ownership::start(parts, |ownership| {
+        let made = context.insert(make_context(ownership));
+        Drivers::new(Shared::clone(made), Shared::clone(&ring))
+    })
+    .await;
+    let context = context.context("the actor has no drivers")?;
+
+    let peer = shell::net::TcpListener::from_std(peer).context("the handoff port")?;
+    tokio::spawn(listen(Shared::clone(&context), peer));
+    tokio::spawn(run_trims(Shared::clone(&context)));
+    tokio::spawn(ownership::run_admission(ownership.clone(), ring, read_ring, drain.clone()));
+    let http = shell::net::TcpListener::from_std(http).context("the HTTP port")?;
+    let administrator = Administrator { ownership: ownership.clone(), store, clock };
+    let serving = tokio::spawn(admin::serve(
+        http,
+        Shared::new(administrator),
+        metrics_text(registry),
+        drain.clone(),
+    ));
+
     drain.signaled().await;
-    drop((opened, parts));
+    let wait = config.drain_wait.saturating_sub(AFTER_HANDOFFS);
+    handoffs.start();
+    let n_left = context.running.end(wait).await;
+    if n_left > 0 {
+        tracing::warn!(n_left, "handoffs were not decided in time; they go on after a restart");
+    }
+    ownership.stop().await;
+    actor.await.context("the ownership actor")?;
+    serving.abort();
+    drop(lock);
     Ok(())
+}
+
+fn ring_source(source: &config::RingSource) -> Shared<dyn RingSource> {
+    match source {
+        config::RingSource::Coordinator(url) => Shared::new(CoordinatorRingSource::new(url)),
+        config::RingSource::File(path) => Shared::new(FileRingSource::new(path.clone())),
+    }
+}
+
+fn metrics_text(registry: Registry) -> MetricsText {
+    Shared::new(move || {
+        let mut text = String::new();
+        if let Err(error) = prometheus_client::encoding::text::encode(&mut text, &registry) {
+            tracing::warn!(%error, "cannot write the metrics");
+        }
+        text
+    })
 }

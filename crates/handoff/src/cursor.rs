@@ -34,28 +34,29 @@ impl Cursor {
 /// How a source's stream stands, as far as freezing asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamStatus {
-    /// Whether the scan has passed the last point.
-    pub scan_done: bool,
-    /// Bytes captured and not yet sent.
-    pub backlog_bytes: u64,
-    /// Bytes sent and not yet confirmed as durable at the target.
-    pub unconfirmed_bytes: u64,
+    /// For how long the scan has been done; `None` while it goes on.
+    pub scan_done_ms: Option<u64>,
+    /// Bytes captured and not yet sent, and bytes sent and not yet confirmed as durable.
+    pub outstanding_bytes: u64,
     /// Since when the target was last heard from.
     pub heard_ms_ago: u64,
 }
 
 /// A target that was not heard from for this long may be gone: no freeze.
 pub const FREEZE_HEARD_MS: u64 = 100;
-/// More than this still to send or to confirm would make the pause long: no freeze.
-pub const FREEZE_BACKLOG_BYTES: u64 = 64 * 1024;
+/// More than this outstanding would make the pause long: no freeze yet.
+pub const FREEZE_OUTSTANDING_BYTES: u64 = 128 * 1024;
+/// Where writers never let it fall so low, the bound doubles this often: what is outstanding is
+/// bounded by queue and window, so the freeze always comes.
+pub const FREEZE_DOUBLING_MS: u64 = 100;
 
 impl StreamStatus {
     /// Whether the source may freeze now.
     #[must_use]
-    pub const fn may_freeze(&self) -> bool {
-        self.scan_done
-            && self.backlog_bytes <= FREEZE_BACKLOG_BYTES
-            && self.unconfirmed_bytes <= FREEZE_BACKLOG_BYTES
+    pub fn may_freeze(&self) -> bool {
+        let Some(done_ms) = self.scan_done_ms else { return false };
+        let n_doublings = (done_ms / FREEZE_DOUBLING_MS).min(20);
+        self.outstanding_bytes <= FREEZE_OUTSTANDING_BYTES << n_doublings
             && self.heard_ms_ago < FREEZE_HEARD_MS
     }
 }

@@ -21,7 +21,9 @@ mod target;
 mod tests;
 
 pub use admission::NotAdmitted;
-pub use cursor::{Cursor, FREEZE_BACKLOG_BYTES, FREEZE_HEARD_MS, StreamStatus};
+pub use cursor::{
+    Cursor, FREEZE_DOUBLING_MS, FREEZE_HEARD_MS, FREEZE_OUTSTANDING_BYTES, StreamStatus,
+};
 pub use decisions::{Decisions, MAX_FINISHED_HANDOFFS, Terms};
 pub use identity::{ClusterId, Epoch, HandoffId, Incarnation, InvalidId, Server, Version};
 pub use outcome::{SourceFacts, TargetFacts};

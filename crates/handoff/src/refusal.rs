@@ -57,6 +57,8 @@ pub enum Refusal {
     UnfinishedHandoff { id: HandoffId },
     #[error("records of arcs that were given away are still being deleted")]
     Trimming,
+    #[error("old records in some of the arcs are being deleted before the arcs come; ask again")]
+    Preparing,
     #[error("{MAX_OPEN_HANDOFFS} handoffs are open here; wait until some are done")]
     TooManyHandoffs,
     #[error("{} is dead in the recorded ring document", .server.name)]

@@ -1,5 +1,6 @@
 //! Tests of the rules, the tables and the protocol as a whole.
 
+mod cursor;
 mod requests;
 mod simulation;
 mod tables;

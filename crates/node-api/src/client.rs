@@ -15,7 +15,8 @@ use serde::de::DeserializeOwned;
 
 use crate::types::{
     Accepted, CancelRequest, Count, CountRequest, FenceRequest, GiveRequest, GrantRequest,
-    NodeState, PeersRequest, Problem, ReceiveRequest, RetireRequest, RingRequest, TermRequest,
+    Membership, NodeState, PeersRequest, Problem, ReceiveRequest, RetireRequest, RingRequest,
+    TermRequest,
 };
 
 /// The most bytes of an answer.
@@ -144,6 +145,11 @@ impl NodeClient {
         self.send(address, Method::POST, "count", body, self.count_timeout).await
     }
 
+    /// `GET /membership` of a coordinator: the committed ring document, and where the servers are.
+    pub async fn membership(&self, coordinator: &str) -> Result<Membership, ClientError> {
+        self.send_to(coordinator, Method::GET, "membership", Bytes::new(), self.timeout).await
+    }
+
     async fn get<A: DeserializeOwned>(&self, address: &str, path: &str) -> Result<A, ClientError> {
         self.send(address, Method::GET, path, Bytes::new(), self.timeout).await
     }
@@ -168,9 +174,20 @@ impl NodeClient {
         body: Bytes,
         timeout: Duration,
     ) -> Result<A, ClientError> {
+        self.send_to(address, method, &format!("admin/v1/{path}"), body, timeout).await
+    }
+
+    async fn send_to<A: DeserializeOwned>(
+        &self,
+        address: &str,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<A, ClientError> {
         let request = Request::builder()
             .method(method)
-            .uri(format!("http://{address}/admin/v1/{path}"))
+            .uri(format!("http://{address}/{path}"))
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(body))
             .map_err(|error| unreachable(address, &error))?;

@@ -12,7 +12,7 @@ pub fn problem_of(refusal: &Refusal) -> Problem {
             (400, "impossible request")
         }
         Refusal::UnknownHandoff { .. } => (404, "unknown handoff"),
-        Refusal::TooManyHandoffs => (503, "busy"),
+        Refusal::TooManyHandoffs | Refusal::Preparing => (503, "busy"),
         Refusal::OtherCluster { .. }
         | Refusal::OldRing { .. }
         | Refusal::OtherRing { .. }

@@ -135,6 +135,12 @@ impl HybridClock {
         self.0.shared.expiry_now.fetch_max(now_ms, Ordering::AcqRel).max(now_ms)
     }
 
+    /// From now on records expire by a time that is at least this one; the caller keeps the floor
+    /// on disk and raises it again after a restart.
+    pub fn raise_expiry_now(&self, floor_ms: u64) {
+        self.0.shared.expiry_now.fetch_max(floor_ms, Ordering::AcqRel);
+    }
+
     /// From now on records expire by a time that is at least this one, also after a restart. Waits
     /// for the disk.
     pub fn raise_expiry_floor(&self, floor_ms: u64) {

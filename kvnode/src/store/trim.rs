@@ -15,6 +15,8 @@ use super::{Change, Engine, Op, RecordKey, Store, StoreError, Table};
 
 /// Entries looked at between two commits.
 const MAX_SEEN: usize = 2_048;
+/// In front of the names of notes, among the other values about the store.
+const NOTE_PREFIX: &[u8] = b"note/";
 /// Records changed by one commit; other writers wait that long.
 const MAX_CHANGED: usize = 256;
 
@@ -45,6 +47,8 @@ pub struct Applied {
     pub n_newer: u64,
     /// Values on keys that had none, less values that became tombstones.
     pub n_new_keys: i64,
+    /// Bytes of the keys and values among the newer ones.
+    pub n_newer_bytes: u64,
     /// The highest version among all given.
     pub max_version: u64,
 }
@@ -84,16 +88,45 @@ impl Store {
     /// Puts each encoded record, tombstones included, that is newer than what is there; nothing
     /// where one of them is damaged. On disk after the next [`Store::sync`].
     pub fn apply(&self, records: &[(RecordKey, Bytes)]) -> Result<Applied, StoreError> {
+        self.apply_noting(records, |_, _| None)
+    }
+
+    /// As [`Store::apply`]. Each of its commits holds a note as well, its name and what it says:
+    /// asked for with what is done so far, and whether that is all.
+    pub fn apply_noting(
+        &self,
+        records: &[(RecordKey, Bytes)],
+        mut note: impl FnMut(&Applied, bool) -> Option<(Bytes, Bytes)>,
+    ) -> Result<Applied, StoreError> {
         let mut applied = Applied::default();
         for (_, record) in records {
             let head = RecordHead::decode(record)?;
             applied.max_version = applied.max_version.max(head.version);
         }
-        for piece in records.chunks(MAX_CHANGED) {
-            let decide = |engine: &dyn Engine| Ok((newer(engine, piece, &mut applied)?, ()));
-            self.pipeline().commit_with(decide)?;
+        let (mut pieces, nothing) = (records.chunks(MAX_CHANGED), Default::default());
+        let mut next = pieces.next().or(Some(nothing));
+        while let Some(piece) = next {
+            next = pieces.next();
+            let is_last = next.is_none();
+            self.pipeline().commit_with(|engine| {
+                let mut changes = newer(engine, piece, &mut applied)?;
+                if let Some((name, text)) = note(&applied, is_last) {
+                    changes.push(Change::Put(Table::Meta, note_key(&name), text));
+                }
+                Ok((changes, ()))
+            })?;
         }
         Ok(applied)
+    }
+
+    /// The note of this name.
+    pub fn note(&self, name: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        self.engine().get(Table::Meta, &note_key(name))
+    }
+
+    /// Removes the note of this name, if there is one.
+    pub fn remove_note(&self, name: &[u8]) -> Result<(), StoreError> {
+        self.pipeline().commit(vec![Change::Remove(Table::Meta, note_key(name))])
     }
 
     /// Deletes records of the arcs whose version is at most `max_version`, in small commits. After
@@ -179,6 +212,10 @@ impl Store {
     }
 }
 
+fn note_key(name: &[u8]) -> Bytes {
+    [NOTE_PREFIX, name].concat().into()
+}
+
 /// The changes that put what of these records is newer than what is there.
 fn newer(
     engine: &dyn Engine,
@@ -198,6 +235,10 @@ fn newer(
         }
         let had_value = there.is_some_and(|there| !there.is_tombstone);
         applied.n_newer += 1;
+        if !head.is_tombstone {
+            let n_bytes = key.key().len() + record.len().saturating_sub(head.len());
+            applied.n_newer_bytes += n_bytes as u64;
+        }
         applied.n_new_keys += i64::from(!head.is_tombstone) - i64::from(had_value);
         newest.insert(key, head);
         ops.push(Op::Put(key.clone(), record.clone(), head.expiry_ms));

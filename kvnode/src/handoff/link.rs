@@ -1,0 +1,86 @@
+//! Shell. One connection between source and target: frames in, frames out.
+//!
+//! Frames are written by a task of their own, so that a peer that does not read never keeps a
+//! driver from hearing it. What waits to be written is bounded by the source's window; a target
+//! answers in few bytes.
+
+use std::io;
+
+use bytes::{Buf, Bytes, BytesMut};
+use shell::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
+
+use super::wire::{WireError, frame_len};
+
+const READ_BYTES: usize = 64 << 10;
+
+/// Why a connection is of no more use.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LinkError {
+    #[error("the connection ended")]
+    Ended,
+    #[error("the connection failed: {0}")]
+    Io(#[from] io::Error),
+    #[error("the peer does not follow the protocol: {0}")]
+    Wire(#[from] WireError),
+}
+
+/// Both directions of a connection.
+#[derive(Debug)]
+pub(crate) struct Link {
+    from: OwnedReadHalf,
+    buffer: BytesMut,
+    to: mpsc::UnboundedSender<Bytes>,
+}
+
+impl Link {
+    pub(crate) fn new(stream: TcpStream) -> Self {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot switch off delays on a peer connection");
+        }
+        let (from, into) = stream.into_split();
+        let (to, frames) = mpsc::unbounded_channel();
+        tokio::spawn(write(into, frames));
+        Self { from, buffer: BytesMut::new(), to }
+    }
+
+    /// Sends a frame; that it was not sent shows when the link is read.
+    pub(crate) fn send(&self, frame: Bytes) {
+        let _ = self.to.send(frame);
+    }
+
+    /// The next frame without its length. May be dropped at any time and called again.
+    pub(crate) async fn next(&mut self) -> Result<Bytes, LinkError> {
+        loop {
+            if let Some(frame) = self.buffered()? {
+                return Ok(frame);
+            }
+            self.buffer.reserve(READ_BYTES);
+            if self.from.read_buf(&mut self.buffer).await? == 0 {
+                return Err(LinkError::Ended);
+            }
+        }
+    }
+
+    /// The next frame, if it has come already.
+    pub(crate) fn buffered(&mut self) -> Result<Option<Bytes>, LinkError> {
+        let Some(length) = frame_len(&self.buffer)? else { return Ok(None) };
+        if self.buffer.len() < 4 + length {
+            return Ok(None);
+        }
+        self.buffer.advance(4);
+        Ok(Some(self.buffer.split_to(length).freeze()))
+    }
+}
+
+/// Ends when the link is dropped and everything is written, or the peer is gone.
+async fn write(mut into: OwnedWriteHalf, mut frames: mpsc::UnboundedReceiver<Bytes>) {
+    while let Some(frame) = frames.recv().await {
+        if let Err(error) = into.write_all(&frame).await {
+            tracing::debug!(%error, "a peer connection ended");
+            return;
+        }
+    }
+}

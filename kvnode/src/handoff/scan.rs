@@ -1,0 +1,86 @@
+//! Shell. Reads the durable records of a handoff's arcs in point order, piece by piece, on a thread
+//! for blocking work.
+
+use bytes::Bytes;
+use handoff::Cursor;
+use ring::{ArcSet, Point};
+use tokio::sync::mpsc;
+
+use super::wire::RECORD_OVERHEAD_BYTES;
+use crate::store::{RecordHead, RecordKey, Store, StoreError};
+
+/// Records that a piece looks at, sent or not.
+const MAX_SEEN: usize = 8_192;
+/// Pieces that are read ahead.
+const READ_AHEAD: usize = 1;
+
+/// A piece of a scan.
+#[derive(Debug, Default)]
+pub(crate) struct Piece {
+    pub(crate) records: Vec<(RecordKey, Bytes)>,
+    pub(crate) n_bytes: usize,
+    /// Every record up to this point has been seen.
+    pub(crate) passed: Option<Point>,
+    pub(crate) is_last: bool,
+}
+
+/// Scans from a cursor; the scan ends when the receiver is dropped.
+pub(crate) fn start(
+    store: Store,
+    arcs: ArcSet,
+    from: Cursor,
+    chunk_bytes: usize,
+) -> mpsc::Receiver<Result<Piece, String>> {
+    let (pieces, receiver) = mpsc::channel(READ_AHEAD);
+    tokio::task::spawn_blocking(move || {
+        let mut scan = Scan { store, arcs, from, chunk_bytes, after: None };
+        loop {
+            let piece = scan.next().map_err(|error| error.or_fatal().to_string());
+            let ends = piece.as_ref().map_or(true, |piece| piece.is_last);
+            if pieces.blocking_send(piece).is_err() || ends {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+struct Scan {
+    store: Store,
+    arcs: ArcSet,
+    from: Cursor,
+    chunk_bytes: usize,
+    after: Option<RecordKey>,
+}
+
+impl Scan {
+    fn next(&mut self) -> Result<Piece, StoreError> {
+        let mut piece = Piece::default();
+        let mut n_seen = 0;
+        let arcs = self.arcs.clone();
+        for arc in arcs.iter() {
+            if self.after.as_ref().is_some_and(|after| after.point() > arc.last()) {
+                continue;
+            }
+            for entry in self.store.scan(arc, self.after.as_ref()) {
+                let (key, record) = entry?;
+                let head = RecordHead::decode(&record)?;
+                if self.from.lacks(key.point(), head.version) {
+                    piece.n_bytes += key.as_bytes().len() + record.len() + RECORD_OVERHEAD_BYTES;
+                    piece.records.push((key.clone(), record));
+                }
+                n_seen += 1;
+                if piece.n_bytes >= self.chunk_bytes || n_seen >= MAX_SEEN {
+                    // Another key may lie on the same point.
+                    piece.passed = key.point().previous();
+                    self.after = Some(key);
+                    return Ok(piece);
+                }
+            }
+            piece.passed = Some(arc.last());
+        }
+        piece.is_last = true;
+        piece.passed = arcs.iter().next_back().map(|arc| arc.last());
+        Ok(piece)
+    }
+}

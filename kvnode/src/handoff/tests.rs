@@ -1,0 +1,5 @@
+//! Whole nodes in this process, on loopback, that hand arcs to each other.
+
+mod cluster;
+mod moving;
+mod peers;

@@ -1,0 +1,73 @@
+//! Shell. A bound on the bytes a second that this node streams, over all its handoffs.
+//!
+//! What was captured is charged and never waits, as writers would wait for it; the scan pays for
+//! both.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use shell::clock::{Clock, SystemClock};
+
+/// How much may go out at once after a time of rest.
+const BURST: Duration = Duration::from_millis(50);
+
+#[derive(Debug)]
+pub(crate) struct Throttle {
+    clock: SystemClock,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    bytes_per_second: Option<u64>,
+    /// When everything that was charged is paid for.
+    paid_at: Duration,
+}
+
+impl Throttle {
+    pub(crate) fn new(clock: SystemClock) -> Self {
+        let inner = Inner { bytes_per_second: None, paid_at: Duration::ZERO };
+        Self { clock, inner: Mutex::new(inner) }
+    }
+
+    pub(crate) fn set_rate(&self, bytes_per_second: Option<u64>) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if inner.bytes_per_second != bytes_per_second {
+            inner.bytes_per_second = bytes_per_second;
+            inner.paid_at = self.clock.monotonic();
+        }
+    }
+
+    /// Counts bytes that are sent.
+    pub(crate) fn charge(&self, n_bytes: u64) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(rate) = inner.bytes_per_second else { return };
+        let nanos = u128::from(n_bytes) * 1_000_000_000 / u128::from(rate.max(1));
+        let cost = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        let earliest = self.clock.monotonic().saturating_sub(BURST);
+        inner.paid_at = inner.paid_at.max(earliest).saturating_add(cost);
+    }
+
+    /// Returns when nothing is owed.
+    pub(crate) async fn ready(&self) {
+        loop {
+            let owed = self.owed();
+            if owed.is_zero() {
+                return;
+            }
+            tokio::time::sleep(owed).await;
+        }
+    }
+
+    fn owed(&self) -> Duration {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        match inner.bytes_per_second {
+            None => Duration::ZERO,
+            // Looked at again now and then, as the bound may change.
+            Some(_) => {
+                let owed = inner.paid_at.saturating_sub(self.clock.monotonic());
+                owed.min(Duration::from_millis(250))
+            }
+        }
+    }
+}
