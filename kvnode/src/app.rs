@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc as Shared;
 use std::thread::JoinHandle;
 
+use node_api::ServerAddresses;
 use prometheus_client::registry::Registry;
 use shell::drain::{self, Drain};
 use shell::exit;
@@ -87,25 +88,60 @@ impl RunError {
 /// It could not start, or a part of it ended by itself.
 pub fn run(config: &Config) -> Result<(), RunError> {
     let with_stdin = config.exit_with_stdin;
-    run_until(config, async move {
+    let listeners = Listeners::open(config)?;
+    run_until(config, listeners, async move {
         let reason = shell::signal::shutdown(with_stdin).await?;
         tracing::info!(?reason, "stopping");
         Ok(())
     })
 }
 
-/// As [`run`], until `stop` says so.
+/// Where a node listens. Nobody is answered yet.
+#[derive(Debug)]
+pub struct Listeners {
+    resp: TcpListener,
+    http: TcpListener,
+    peer: TcpListener,
+}
+
+impl Listeners {
+    /// Takes the addresses of the configuration; port 0 takes any free one.
+    ///
+    /// # Errors
+    /// One of them cannot be had.
+    pub fn open(config: &Config) -> Result<Self, RunError> {
+        Ok(Self {
+            resp: listen(config.resp_address, "RESP", "--resp")?,
+            http: listen(config.http_address, "HTTP", "--http")?,
+            peer: listen(config.peer_address, "handoff", "--peer")?,
+        })
+    }
+
+    /// What was taken.
+    ///
+    /// # Errors
+    /// The operating system does not say.
+    pub fn addresses(&self) -> io::Result<ServerAddresses> {
+        Ok(ServerAddresses {
+            resp: self.resp.local_addr()?.to_string(),
+            http: self.http.local_addr()?.to_string(),
+            peer: self.peer.local_addr()?.to_string(),
+        })
+    }
+}
+
+/// As [`run`], on these listeners, until `stop` says so.
 ///
 /// # Errors
 /// As [`run`]; and where `stop` fails.
 pub fn run_until(
     config: &Config,
+    listeners: Listeners,
     stop: impl Future<Output = io::Result<()>>,
 ) -> Result<(), RunError> {
-    let resp = listen(config.resp_address, "RESP", "--resp")?;
-    let http = listen(config.http_address, "HTTP", "--http")?;
-    let peer = listen(config.peer_address, "handoff", "--peer")?;
+    let Listeners { resp, http, peer } = listeners;
     let opened = control::open(config)?;
+    let _lock = Shared::clone(&opened.lock);
     let store = opened.store.clone();
     let clock = opened.clock.clone();
     let mut registry = Registry::default();
@@ -252,17 +288,4 @@ pub(crate) fn listen(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_port_in_use_is_named_with_its_remedy() {
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let first = listen(any, "RESP", "--resp").expect("a free port");
-        let taken = first.local_addr().expect("its address");
-        let error = listen(taken, "RESP", "--resp").expect_err("it is taken");
-        assert_eq!(error.exit_code(), exit::UNAVAILABLE);
-        let text = error.to_string();
-        assert!(text.contains(&taken.to_string()) && text.contains("--resp"), "{text}");
-    }
-}
+mod tests;

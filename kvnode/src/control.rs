@@ -34,7 +34,8 @@ pub(crate) struct Opened {
     pub(crate) store: Store,
     pub(crate) clock: HybridClock,
     record: Record,
-    lock: VolumeLock,
+    /// Held until the store is closed.
+    pub(crate) lock: Shared<VolumeLock>,
 }
 
 /// What the control thread works with, beside the opened directory.
@@ -54,7 +55,7 @@ pub(crate) struct ControlParts {
 pub(crate) fn open(config: &Config) -> Result<Opened, RunError> {
     let dir = &config.data_dir;
     let refused = |error: ownership::VolumeError| RunError::Refused(error.into());
-    let lock = VolumeLock::take(dir).map_err(refused)?;
+    let lock = Shared::new(VolumeLock::take(dir).map_err(refused)?);
     let store = Store::open(&dir.join("store"), config.store)?;
     let record =
         Record::open(dir, config.cluster, &config.name, &store, &OsRng).map_err(refused)?;
@@ -70,7 +71,7 @@ pub(crate) async fn run(
     parts: ControlParts,
     drain: DrainToken,
 ) -> anyhow::Result<()> {
-    let Opened { identity, store, clock, record, lock } = opened;
+    let Opened { identity, store, clock, record, lock: _lock } = opened;
     let ControlParts { config, http, peer, requests, mut registry } = parts;
     let metrics = Shared::new(HandoffMetrics::register(&mut registry));
     let ring = ring_source(&config.ring_source);
@@ -138,7 +139,6 @@ pub(crate) async fn run(
     ownership.stop().await;
     actor.await.context("the ownership actor")?;
     serving.abort();
-    drop(lock);
     Ok(())
 }
 

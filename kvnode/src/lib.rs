@@ -14,5 +14,5 @@ mod server;
 pub mod store;
 mod upkeep;
 
-pub use app::{RunError, run, run_until};
+pub use app::{Listeners, RunError, run, run_until};
 pub use config::{Addresses, Config, RingSource};
