@@ -28,10 +28,12 @@ pub(crate) struct RemoveServers {
     pub(crate) count: Option<u16>,
 }
 
-/// How many servers are wanted in the ring.
-pub(crate) fn wanted(status: &Status) -> usize {
-    let wanted = [ServerRole::Member, ServerRole::Joining];
-    status.servers.iter().filter(|server| wanted.contains(&server.role)).count()
+/// `POST /scale`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Scale {
+    /// How many servers the ring shall have. The newest leave.
+    pub(crate) servers: u16,
 }
 
 /// Whether everything is as it was last asked to be.

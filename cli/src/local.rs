@@ -78,14 +78,18 @@ While it runs:
 
 Ctrl-C stops it cleanly. RUST_LOG=info (or debug) says more.";
 
+/// What lasts of the coordinator's trouble is told as a reason for waiting, in words for users.
+const LOG_FILTER: &str = "warn,rebalance=error";
 /// How long to wait for the last processes of an earlier run, which end by themselves.
 const LEFTOVERS_WAIT: Duration = Duration::from_secs(12);
 
 pub(crate) fn run(args: &LocalArgs) -> Result<(), Failure> {
     let console = Console::new();
     let log_console = console.clone();
-    shell::telemetry::init_to("local", "warn", console.is_terminal(), move || log_console.clone())
-        .map_err(Failure::usage)?;
+    shell::telemetry::init_to("local", LOG_FILTER, console.is_terminal(), move || {
+        log_console.clone()
+    })
+    .map_err(Failure::usage)?;
 
     let data = DataDir::open(&args.data)?;
     let new_id = ClusterId(OsRng.next_u128());

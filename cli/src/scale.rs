@@ -1,6 +1,5 @@
 //! Shell. `ringkv scale`: changes the number of servers and shows the change to its end.
 
-use std::cmp::Ordering;
 use std::time::Duration;
 
 use clap::Args;
@@ -8,7 +7,7 @@ use rebalance::{Change, Status};
 use shell::clock::{Clock, SystemClock};
 
 use crate::bars::{Console, ProgressView};
-use crate::cluster_api::{self, AddServers, RemoveServers};
+use crate::cluster_api::{self, Scale};
 use crate::cluster_client::{ClusterClient, block_on};
 use crate::failure::Failure;
 use crate::figures;
@@ -39,10 +38,15 @@ const EXAMPLES: &str = "\
 Examples:
   ringkv scale 5
   ringkv scale 3 --no-wait && ringkv status
-  curl -X POST localhost:5000/add-server           the same over HTTP, one at a time
+
+Over HTTP, where one can also add and remove single servers:
+  curl -X POST localhost:5000/scale -d '{\"servers\": 5}'
+  curl -X POST localhost:5000/add-server
   curl -X POST localhost:5000/remove-server -d '{\"name\": \"kv-1\"}'";
 
 const POLL_EVERY: Duration = Duration::from_millis(250);
+/// For so long the cluster may not answer.
+const ABSENCE_MAX: Duration = Duration::from_secs(20);
 /// A change that was accepted has begun within this time.
 const REST: Duration = Duration::from_secs(3);
 
@@ -52,12 +56,11 @@ pub(crate) fn run(args: &ScaleArgs) -> Result<(), Failure> {
 
 async fn scale(args: &ScaleArgs) -> Result<(), Failure> {
     let client = ClusterClient::new(&args.cluster.url)?;
-    let status: Status = client.get("/status").await?;
-    let change = ask(&client, &status, args.servers).await?;
+    let change: Change = client.post("/scale", &Scale { servers: args.servers }).await?;
     if args.json {
         Console::print(&format!("{}\n", cluster_api::to_json(&change)));
     } else {
-        Console::print(&text(change.as_ref(), args.servers));
+        Console::print(&text(&change));
     }
     if args.no_wait {
         return Ok(());
@@ -65,36 +68,26 @@ async fn scale(args: &ScaleArgs) -> Result<(), Failure> {
     follow(&client, usize::from(args.servers)).await
 }
 
-/// Asks for as many servers more, or less, as are missing. `None` where none is.
-async fn ask(
-    client: &ClusterClient,
-    status: &Status,
-    wanted: u16,
-) -> Result<Option<Change>, Failure> {
-    let (wanted, wanted_now) = (usize::from(wanted), cluster_api::wanted(status));
-    let difference = u16::try_from(wanted.abs_diff(wanted_now)).unwrap_or(u16::MAX);
-    let count = Some(difference);
-    match wanted.cmp(&wanted_now) {
-        Ordering::Greater => {
-            client.post("/add-server", &AddServers { name: None, count }).await.map(Some)
-        }
-        Ordering::Less => {
-            client.post("/remove-server", &RemoveServers { name: None, count }).await.map(Some)
-        }
-        Ordering::Equal => Ok(None),
-    }
-}
-
 /// Shows the change until the cluster has come to rest.
 async fn follow(client: &ClusterClient, wanted: usize) -> Result<(), Failure> {
     let mut view = ProgressView::new(Console::new());
     let mut reasons = Reasons::default();
     let clock = SystemClock::new();
-    let mut resting_since = None;
+    let (mut resting_since, mut last_answer) = (None, clock.monotonic());
     loop {
-        let status: Status = client.get("/status?count=false").await?;
-        view.show(&status);
+        let answer: Result<Status, Failure> = client.get("/status?count=false").await;
         let now = clock.monotonic();
+        let status = match answer {
+            Ok(status) => status,
+            // A router or coordinator that is started again in the middle is no end.
+            Err(_) if now.saturating_sub(last_answer) < ABSENCE_MAX => {
+                tokio::time::sleep(POLL_EVERY).await;
+                continue;
+            }
+            Err(failure) => return Err(failure),
+        };
+        last_answer = now;
+        view.show(&status);
         if !cluster_api::is_at_rest(&status) {
             resting_since = None;
         } else if status.servers.len() == wanted {
@@ -112,11 +105,11 @@ async fn follow(client: &ClusterClient, wanted: usize) -> Result<(), Failure> {
     }
 }
 
-fn text(change: Option<&Change>, wanted: u16) -> String {
-    let Some(change) = change else {
-        let servers = figures::of(wanted.into(), "server");
+fn text(change: &Change) -> String {
+    if change.joining.is_empty() && change.leaving.is_empty() {
+        let servers = figures::of(change.to.len() as u64, "server");
         return format!("the cluster has {servers}, or is on its way there\n");
-    };
+    }
     let to = figures::of(change.to.len() as u64, "server");
     let mut text = format!("from {} to {to}", change.from.len());
     for (verb, names) in [("adding", &change.joining), ("removing", &change.leaving)] {

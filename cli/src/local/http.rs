@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::fleet::Fleet;
-use crate::cluster_api::{AddServers, RemoveServers};
+use crate::cluster_api::{AddServers, RemoveServers, Scale};
 
 /// How long a question about a membership that has not changed is held.
 const MEMBERSHIP_WAIT: Duration = Duration::from_secs(1);
@@ -41,11 +41,16 @@ pub(super) fn routes(api: Api) -> Router {
         .route("/status", get(status))
         .route("/add-server", post(add_server))
         .route("/remove-server", post(remove_server))
+        .route("/scale", post(scale))
         .route("/plan", get(plan))
         .route("/membership", get(membership))
         .route("/accept-data-loss", post(accept_data_loss))
         .fallback(async || {
-            Refusal::new(404, "no such path", "see /status, /add-server, /remove-server, /plan")
+            Refusal::new(
+                404,
+                "no such path",
+                "see /status, /plan, /scale, /add-server, /remove-server",
+            )
         })
         .method_not_allowed_fallback(async || {
             Refusal::new(405, "method not allowed", "GET reads /status and /plan; POST changes")
@@ -100,6 +105,11 @@ async fn remove_server(
             Some(replicas) => Ok(coordinator.set_replicas(replicas)?),
         },
     })
+}
+
+async fn scale(State(api): State<Api>, body: Result<Bytes, BytesRejection>) -> Answer<Change> {
+    let Scale { servers } = parse_some(&body?, "how many \"servers\" there shall be")?;
+    api.change(|coordinator, _| Ok(coordinator.set_replicas(servers.into())?))
 }
 
 #[derive(Deserialize)]

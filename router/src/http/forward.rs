@@ -21,6 +21,7 @@ pub(super) fn routes() -> Routes {
         .route("/plan", post_or_get(true))
         .route("/add-server", post_or_get(false))
         .route("/remove-server", post_or_get(false))
+        .route("/scale", post_or_get(false))
         .route("/accept-data-loss", post_or_get(false))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
 }

@@ -86,6 +86,8 @@ fn refused_requests_say_why_and_change_nothing() {
         ("POST", "/add-server", r#"{"name": "kv-1"}"#, 409, "already"),
         ("POST", "/add-server", r#"{"name": "no good"}"#, 400, "no good"),
         ("POST", "/add-server", r#"{"count": 5000}"#, 400, "1000"),
+        ("POST", "/scale", "{}", 400, "servers"),
+        ("POST", "/scale", r#"{"servers": 0}"#, 400, "1 to"),
         ("GET", "/plan?replicas=many", "", 400, "replicas"),
         ("POST", "/accept-data-loss", "{}", 400, "incarnation"),
         ("GET", "/membership", "", 503, "starting"),
@@ -102,6 +104,8 @@ fn accepted_changes_are_kept_and_retarget_each_other() {
         ("POST", "/add-server", r#"{"count": 2}"#, 202, r#""joining":["kv-3","kv-4"]"#),
         ("POST", "/remove-server", r#"{"name": "kv-1"}"#, 202, r#""leaving":["kv-1"]"#),
         ("POST", "/remove-server", "{}", 202, r#""leaving":["kv-4"]"#),
+        ("POST", "/scale", r#"{"servers": 2}"#, 202, r#""leaving":["kv-3"]"#),
+        ("POST", "/scale", r#"{"servers": 2}"#, 202, r#""leaving":[]"#),
     ]);
-    assert_eq!(wanted, ["kv-0", "kv-2", "kv-3"]);
+    assert_eq!(wanted, ["kv-0", "kv-2"]);
 }
