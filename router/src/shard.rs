@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc as Shared;
+use std::time::Duration;
 
 use resp::Limits;
 use ring::{Arc, Point};
@@ -18,6 +19,10 @@ use crate::park::Park;
 use crate::table::{NodeIndex, Owner, Table};
 use crate::upstream::link::Upstream;
 use crate::{Config, walk};
+
+/// How long a command may wait for a change of the table while the router ends, so that it gets an
+/// answer before the end.
+const REFUSAL_WAIT_AT_END: Duration = Duration::from_secs(1);
 
 /// The server of a point.
 pub(crate) struct Owned {
@@ -46,6 +51,7 @@ pub(crate) struct Shard {
     random: Cell<u64>,
     next_id: Cell<u64>,
     gone: Notify,
+    ending: Cell<bool>,
 }
 
 impl Shard {
@@ -74,6 +80,7 @@ impl Shard {
             random: Cell::new(seed | 1),
             next_id: Cell::new(0),
             gone: Notify::new(),
+            ending: Cell::new(false),
         })
     }
 
@@ -148,6 +155,10 @@ impl Shard {
 
     /// Goes over to another table. Connections to servers that stay are kept.
     pub(crate) fn install(self: &Rc<Self>, table: Shared<Table>) {
+        if self.table.borrow().routes_as(&table) {
+            self.table.replace(table);
+            return;
+        }
         let mut old = self.upstreams.take();
         let same_cluster = self.table.borrow().cluster == table.cluster;
         let mut new = Vec::with_capacity(table.nodes.len());
@@ -228,8 +239,15 @@ impl Shard {
         }
     }
 
+    /// How long a command may wait for a change of the table.
+    pub(crate) fn refusal_wait(&self) -> Duration {
+        let wait = self.config.refusal_wait;
+        if self.ending.get() { wait.min(REFUSAL_WAIT_AT_END) } else { wait }
+    }
+
     /// Tells every client that no more commands are taken.
     pub(crate) fn end_clients(&self) {
+        self.ending.set(true);
         let clients: Vec<Rc<Client>> = self.clients.borrow().values().map(Rc::clone).collect();
         clients.iter().for_each(|client| client.end());
     }

@@ -112,8 +112,8 @@ impl Table {
             })
             .collect();
         let expected =
-            Ring::from_document(document).map(|ring| ring.assignment()).unwrap_or_default();
-        let segments = fill(merge(&claims), &expected, &nodes);
+            || Ring::from_document(document).map(|ring| ring.assignment()).unwrap_or_default();
+        let segments = fill(merge(&claims), expected, &nodes);
         Self::from_segments(document.cluster.as_str().into(), document.epoch, nodes, segments)
     }
 
@@ -157,6 +157,13 @@ impl Table {
     /// The server at that place.
     pub(crate) fn node(&self, index: NodeIndex) -> Option<&Node> {
         self.nodes.get(index as usize)
+    }
+
+    /// Whether commands go the same ways by both.
+    pub(crate) fn routes_as(&self, other: &Self) -> bool {
+        self.cluster == other.cluster
+            && self.nodes == other.nodes
+            && self.segments == other.segments
     }
 
     /// Whether every point has an owner.
@@ -207,8 +214,13 @@ fn merge(claims: &[ClaimOf]) -> Vec<(Arc, Claimed)> {
     parts
 }
 
-/// Joins neighbours and fills what nobody claims with the server that the document names.
-fn fill(claimed: Vec<(Arc, Claimed)>, expected: &ArcMap<String>, nodes: &[Node]) -> Vec<Segment> {
+/// Joins neighbours and fills what nobody claims with the server that the document names;
+/// `expected` is asked only where something is not claimed.
+fn fill(
+    claimed: Vec<(Arc, Claimed)>,
+    expected: impl Fn() -> ArcMap<String>,
+    nodes: &[Node],
+) -> Vec<Segment> {
     let mut segments: Vec<Segment> = Vec::with_capacity(claimed.len());
     let mut push = |arc: Arc, owner: Owner| match segments.last_mut() {
         Some(last) if last.owner == owner => {
@@ -222,6 +234,7 @@ fn fill(claimed: Vec<(Arc, Claimed)>, expected: &ArcMap<String>, nodes: &[Node])
         let at = nodes.binary_search_by(|node| (*node.name).cmp(name.as_str())).ok()?;
         NodeIndex::try_from(at).ok()
     };
+    let expected = std::cell::LazyCell::new(expected);
     let gap = |arc: Arc, push: &mut dyn FnMut(Arc, Owner)| {
         let mut from = Some(arc.start());
         while let Some(start) = from {

@@ -1,8 +1,8 @@
 //! Pure. The keys of a client's commands over several keys that are under way.
 //!
 //! A server that refuses such a command marks the range of the refused key, and not those of the
-//! command's other keys. A later command of the same client on one of those would overtake it; so it
-//! waits until everything under way is answered.
+//! command's other keys. A later command of the same client on one of those would overtake it; so
+//! it waits until everything under way is answered.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};

@@ -85,7 +85,7 @@ impl Core {
             // A walk goes alone: what follows it waits for its end.
             return if is_walk { Resent::Waits } else { Resent::Sent };
         }
-        let wait = shard.config().refusal_wait;
+        let wait = shard.refusal_wait();
         if let Some(parked) = &slot.parked
             && parked.since + wait <= now
         {

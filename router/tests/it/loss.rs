@@ -65,6 +65,47 @@ fn a_server_that_does_not_answer_is_given_up() {
 }
 
 #[test]
+fn a_full_queue_to_a_server_is_waited_for_and_named() {
+    let world = World::start_with(1, |config| {
+        config.upstream_queue_bytes_max = 10;
+        config.refusal_wait = SHORT;
+        config.threads = 1;
+    });
+    let (holder, mut first, mut second) = (world.nodes[0].clone(), world.client(), world.client());
+    world.nodes[0].hook("GET a", move || holder.hold(true));
+    world.nodes[0].cut_at("GET a", false);
+    // The read waits for a new connection, with which it fills the queue.
+    first.send("GET a");
+    until("the queue is full", || {
+        let answer = second.ask("GET b");
+        answer.starts_with("-TRYAGAIN server kv-0 takes commands too slowly")
+    });
+    world.nodes[0].hold(false);
+    assert_eq!(first.reply(), "nil");
+    assert_eq!(second.ask("SET b 2"), "OK");
+}
+
+#[test]
+fn a_router_that_stops_answers_what_could_not_be_sent() {
+    let world = World::start(1);
+    let mut client = world.client();
+    assert_eq!(client.ask("SET a 1"), "OK");
+    world.nodes[0].freeze(ring::Arc::FULL, true);
+    client.send("SET a 2");
+    until("the command was taken", || {
+        let metrics = world.http("GET", "/metrics", &[], b"");
+        metrics.body.contains("ringkv_router_commands_total 2")
+    });
+    let World { router, nodes, .. } = world;
+    let stopping = std::thread::spawn(move || router.stop());
+    let answer = client.reply();
+    assert!(answer.ends_with("the command was not applied; try again"), "{answer}");
+    assert_eq!(client.try_value(), None);
+    stopping.join().expect("no panic").expect("the router stopped in order");
+    assert_eq!(nodes[0].executed(), ["SET a 1"]);
+}
+
+#[test]
 fn a_range_without_a_server_is_waited_for_and_named() {
     let world = World::start_with(2, |config| config.refusal_wait = SHORT);
     let arc = part(1, 2);

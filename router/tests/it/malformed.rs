@@ -66,6 +66,24 @@ fn one_client_too_many_is_told_so() {
 }
 
 #[test]
+fn a_client_that_never_reads_is_disconnected() {
+    let world = World::start_with(1, |config| {
+        config.output_bytes_max = 100_000;
+        config.pipeline_commands_max = 1_000_000;
+        config.output_bytes_pause = usize::MAX;
+    });
+    let value = "x".repeat(100_000);
+    let mut client = world.client();
+    assert_eq!(client.ask(&format!("SET a {value}")), "OK");
+    client.send_all(std::iter::repeat_n("GET a", 1_000));
+    crate::world::until("the client is gone", || {
+        let metrics = world.http("GET", "/metrics", &[], b"");
+        metrics.body.contains("ringkv_router_clients 0")
+    });
+    assert_eq!(world.client().ask("PING"), "PONG");
+}
+
+#[test]
 fn a_client_that_sends_much_and_reads_late_loses_nothing() {
     let world = World::start_with(1, |config| {
         config.pipeline_commands_max = 16;
