@@ -422,7 +422,7 @@ impl ArcSet {
     /// The share of the ring that the set covers, in `0.0 ..= 1.0`.
     #[must_use]
     pub fn share(&self) -> f64 {
-        self.iter().map(|arc| arc.share()).sum()
+        self.iter().map(|arc| arc.share()).fold(0.0, |sum, share| sum + share)
     }
 }
 
