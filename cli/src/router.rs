@@ -46,7 +46,7 @@ pub(crate) struct RouterArgs {
 const EXAMPLES: &str = "\
 Examples:
   ringkv router --coordinator http://127.0.0.1:31000
-  ringkv router --resp 0.0.0.0:6379 --http 0.0.0.0:5000 --coordinator http://ringkv:8080 --threads 4";
+  ringkv router --resp 0.0.0.0:6379 --http 0.0.0.0:5000 --coordinator http://ringkv:8080";
 
 pub(crate) fn run(args: RouterArgs) -> Result<(), Failure> {
     let defaults = Config::new(args.resp, args.http, args.coordinator);

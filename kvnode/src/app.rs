@@ -11,6 +11,7 @@ use shell::drain::{self, Drain};
 use shell::exit;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinError;
 
 use crate::config::Config;
 use crate::control::{self, ControlParts};
@@ -203,20 +204,30 @@ async fn supervise(
     stop: impl Future<Output = io::Result<()>>,
 ) -> Result<(), RunError> {
     let drain_wait = parts.config.drain_wait;
-    let control = tokio::spawn(control::run(opened, parts, drain.token()));
+    let mut control = tokio::spawn(control::run(opened, parts, drain.token()));
     let outcome = tokio::select! {
         stopped = stop => stopped.map_err(RunError::Start),
         _ = data_ended => Err(ended("data thread", &"see above")),
-        result = control => Err(match result {
-            Ok(Ok(())) => ended("control thread", &"nothing was said"),
-            Ok(Err(error)) => ended("control thread", &format!("{error:#}")),
-            Err(error) => ended("control thread", &error),
-        }),
+        result = &mut control => {
+            control_end(result).and_then(|()| Err(ended("control thread", &"nothing was said")))
+        }
     };
     if let Err(unfinished) = drain.finish(drain_wait).await {
         tracing::warn!(tokens = unfinished.tokens, "some work was not finished in time");
     }
-    outcome
+    match outcome {
+        // It was told to end, and may have failed at that.
+        Ok(()) if control.is_finished() => control_end(control.await),
+        outcome => outcome,
+    }
+}
+
+fn control_end(result: Result<anyhow::Result<()>, JoinError>) -> Result<(), RunError> {
+    match result {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(ended("control thread", &format!("{error:#}"))),
+        Err(error) => Err(ended("control thread", &error)),
+    }
 }
 
 fn ended(part: &'static str, reason: &dyn std::fmt::Display) -> RunError {

@@ -10,6 +10,7 @@ use shell::clock::SystemClock;
 use shell::drain::{self, DrainToken};
 use shell::rng::OsRng;
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 
 use crate::admin::{self, MetricsText};
 use crate::app::RunError;
@@ -91,10 +92,7 @@ pub(crate) async fn run(
             peers: known_peers,
             throttle: Throttle::new(time),
             metrics,
-            limits: HandoffLimits {
-                capture_bytes: config.capture_bytes_max,
-                ..HandoffLimits::SMALL
-            },
+            limits: limits(&config),
             time,
             drain: handoff_token,
             running: Running::default(),
@@ -117,9 +115,10 @@ pub(crate) async fn run(
     let context = context.context("the actor has no drivers")?;
 
     let peer = shell::net::TcpListener::from_std(peer).context("the handoff port")?;
-    tokio::spawn(listen(Shared::clone(&context), peer));
-    tokio::spawn(run_trims(Shared::clone(&context)));
-    tokio::spawn(ownership::run_admission(ownership.clone(), ring, read_ring, drain.clone()));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(listen(Shared::clone(&context), peer));
+    tasks.spawn(run_trims(Shared::clone(&context)));
+    tasks.spawn(ownership::run_admission(ownership.clone(), ring, read_ring, drain.clone()));
     let http = shell::net::TcpListener::from_std(http).context("the HTTP port")?;
     let administrator = Administrator { ownership: ownership.clone(), store, clock };
     let serving = tokio::spawn(admin::serve(
@@ -130,16 +129,27 @@ pub(crate) async fn run(
     ));
 
     drain.signaled().await;
-    let wait = config.drain_wait.saturating_sub(AFTER_HANDOFFS);
     handoffs.start();
-    let n_left = context.running.end(wait).await;
-    if n_left > 0 {
-        tracing::warn!(n_left, "handoffs were not decided in time; they go on after a restart");
-    }
+    end_handoffs(&context.running, tasks, config.drain_wait).await;
     ownership.stop().await;
     actor.await.context("the ownership actor")?;
     serving.abort();
     Ok(())
+}
+
+/// The handoffs, and the tasks around them, have been told to end. They need the actor for that.
+async fn end_handoffs(running: &Running, tasks: JoinSet<()>, drain_wait: Duration) {
+    let n_left = running.end(drain_wait.saturating_sub(AFTER_HANDOFFS)).await;
+    if n_left > 0 {
+        tracing::warn!(n_left, "handoffs were not decided in time; they go on after a restart");
+    }
+    if tokio::time::timeout(AFTER_HANDOFFS / 2, tasks.join_all()).await.is_err() {
+        tracing::warn!("work in the background did not end in time; it goes on after a restart");
+    }
+}
+
+fn limits(config: &Config) -> HandoffLimits {
+    HandoffLimits { capture_bytes: config.capture_bytes_max, ..HandoffLimits::SMALL }
 }
 
 fn ring_source(source: &config::RingSource) -> Shared<dyn RingSource> {

@@ -15,7 +15,10 @@ pub enum NotAdmitted {
     OtherCluster { asked: String, own: String },
     #[error("the cluster is being set up: not every member has taken its first arcs")]
     Bootstrapping,
-    #[error("this volume (incarnation {}) is declared dead; it never serves again", .server.incarnation)]
+    #[error(
+        "this volume (incarnation {}) is declared dead; it never serves again",
+        .server.incarnation
+    )]
     Dead { server: Server },
     #[error("ring epoch {committed} is committed, {recorded} is recorded on this volume")]
     Behind { committed: Epoch, recorded: Epoch },

@@ -63,7 +63,8 @@ random_id! {
 }
 
 random_id! {
-    /// Drawn once, when a volume is first used; it tells a volume from a later one of the same name.
+    /// Drawn once, when a volume is first used; it tells a volume from a later one of the same
+    /// name.
     Incarnation
 }
 

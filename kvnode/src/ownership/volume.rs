@@ -17,19 +17,46 @@ const LOCK_RETRY: Duration = Duration::from_millis(20);
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "each variant says it in its message")]
 pub enum VolumeError {
-    #[error("{} is in use by another process; stop that one first, or choose another directory", .dir.display())]
+    #[error(
+        "{} is in use by another process; stop that one first, or choose another directory",
+        .dir.display()
+    )]
     Locked { dir: PathBuf },
-    #[error("cannot use {}: {source}; check the directory, its permissions and the disk", .path.display())]
+    #[error(
+        "cannot use {}: {source}; check the directory, its permissions and the disk",
+        .path.display()
+    )]
     Io { path: PathBuf, source: io::Error },
-    #[error("{} belongs to cluster {found}, not to {asked}; choose the right directory, or an empty one", .path.display())]
+    #[error(
+        "{} belongs to cluster {found}, not to {asked}; choose the right directory, or an empty \
+         one",
+        .path.display()
+    )]
     OtherCluster { path: PathBuf, found: String, asked: String },
-    #[error("{} belongs to the server {found}, not to {asked}; choose the right directory, or an empty one", .path.display())]
+    #[error(
+        "{} belongs to the server {found}, not to {asked}; choose the right directory, or an \
+         empty one",
+        .path.display()
+    )]
     OtherServer { path: PathBuf, found: String, asked: String },
-    #[error("{} is damaged: {detail}; restore the whole data directory from a copy, or declare this server's data lost and start it with an empty directory", .path.display())]
+    #[error(
+        "{} is damaged: {detail}; restore the whole data directory from a copy, or declare this \
+         server's data lost and start it with an empty directory",
+        .path.display()
+    )]
     Damaged { path: PathBuf, detail: String },
-    #[error("{} has format {found}, this program reads {supported}; start the version of ringkv that wrote it", .path.display())]
+    #[error(
+        "{} has format {found}, this program reads {supported}; start the version of ringkv that \
+         wrote it",
+        .path.display()
+    )]
     Format { path: PathBuf, found: u8, supported: u8 },
-    #[error("the store in {} has lost data: it knows decisions up to {store}, and {decided} were made; restore the whole data directory from a copy, or declare this server's data lost and start it with an empty directory", .dir.display())]
+    #[error(
+        "the store in {} has lost data: it knows decisions up to {store}, and {decided} were \
+         made; restore the whole data directory from a copy, or declare this server's data lost \
+         and start it with an empty directory",
+        .dir.display()
+    )]
     StoreBehind { dir: PathBuf, store: u64, decided: u64 },
 }
 
