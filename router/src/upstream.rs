@@ -95,7 +95,7 @@ pub(crate) struct Queue {
     /// Commands queued and answers taken since the connection began.
     queued: u64,
     answered: u64,
-    /// When an answer last came, or the first of the waiting commands was queued.
+    /// When bytes last came, or the first of the waiting commands was queued or was being written.
     progress: Instant,
 }
 
@@ -157,16 +157,23 @@ impl Queue {
         &self.output
     }
 
-    /// So many bytes were handed to the socket.
-    pub(crate) fn wrote(&mut self, n: usize) {
+    /// So many bytes were handed to the socket. The answer to the first command is waited for from
+    /// its last byte on; bytes of later commands do not prolong that.
+    pub(crate) fn wrote(&mut self, n: usize, now: Instant) {
+        if self.flights.front().is_some_and(|first| first.end > self.written_bytes) {
+            self.progress = now;
+        }
+        self.pass_over(n);
+    }
+
+    fn pass_over(&mut self, n: usize) {
         self.output.advance(n);
         self.written_bytes += n as u64;
     }
 
     /// An answer came: whose it is, and its number.
-    pub(crate) fn pop(&mut self, now: Instant) -> Option<(Flight, u64)> {
+    pub(crate) fn pop(&mut self) -> Option<(Flight, u64)> {
         let flight = self.flights.pop_front()?;
-        self.progress = now;
         self.answered += 1;
         Some((flight, self.answered - 1))
     }
@@ -204,12 +211,12 @@ impl Queue {
         }
     }
 
-    /// There is a connection now; answers can be waited for.
-    pub(crate) fn connected(&mut self, now: Instant) {
+    /// There is a connection now, or bytes came: the wait for an answer begins anew.
+    pub(crate) fn made_progress(&mut self, now: Instant) {
         self.progress = now;
     }
 
-    /// Since when no answer came although one is waited for.
+    /// Since when nothing came although an answer is waited for.
     pub(crate) fn silent_since(&self) -> Option<Instant> {
         (!self.flights.is_empty()).then_some(self.progress)
     }
@@ -220,7 +227,7 @@ impl Queue {
         while self.flights.front().is_some_and(|flight| flight.queued <= limit) {
             let Some(flight) = self.flights.pop_front() else { break };
             let len = flight.end - self.written_bytes;
-            self.wrote(usize::try_from(len).unwrap_or(usize::MAX));
+            self.pass_over(usize::try_from(len).unwrap_or(usize::MAX));
             self.answered += 1;
             expired.push(flight);
         }

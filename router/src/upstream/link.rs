@@ -139,13 +139,13 @@ impl Upstream {
     pub(crate) async fn run(self: Rc<Self>, shard: Rc<Shard>) {
         let mut pause = BACKOFF.0;
         let mut reported = false;
-        while !(self.retired.get()) {
+        while !self.retired.get() {
             match timeout(shard.config().server_wait, self.connect(&shard)).await {
                 Ok(Ok(stream)) => {
                     (pause, reported) = (BACKOFF.0, false);
                     self.connected.set(true);
                     self.broken.set(None);
-                    self.queue.borrow_mut().connected(Instant::now());
+                    self.queue.borrow_mut().made_progress(Instant::now());
                     let end = self.drive(stream, &shard).await;
                     self.connected.set(false);
                     if let Err(error) = end {
@@ -208,12 +208,13 @@ impl Upstream {
             if let Some(why) = self.broken.take() {
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)));
             }
-            self.poll_write(connection, cx)?;
             let now = Instant::now();
+            self.poll_write(connection, now, cx)?;
             let reading = match connection.poll_read(cx) {
                 Poll::Ready(read) => {
                     read?;
-                    self.take_replies(connection, shard, now)?;
+                    self.queue.borrow_mut().made_progress(now);
+                    self.take_replies(connection, shard)?;
                     shard.flush_clients();
                     self.queue.borrow_mut().resume(now);
                     true
@@ -239,7 +240,12 @@ impl Upstream {
         }
     }
 
-    fn poll_write(&self, connection: &mut Connection, cx: &mut Context<'_>) -> io::Result<()> {
+    fn poll_write(
+        &self,
+        connection: &mut Connection,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> io::Result<()> {
         let mut queue = self.queue.borrow_mut();
         while !queue.output().is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];
@@ -251,7 +257,7 @@ impl Upstream {
             };
             match written {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(n)) => queue.wrote(n),
+                Poll::Ready(Ok(n)) => queue.wrote(n, now),
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => break,
             }
@@ -259,16 +265,11 @@ impl Upstream {
         Ok(())
     }
 
-    fn take_replies(
-        &self,
-        connection: &mut Connection,
-        shard: &Shard,
-        now: Instant,
-    ) -> io::Result<()> {
+    fn take_replies(&self, connection: &mut Connection, shard: &Shard) -> io::Result<()> {
         while let Some(reply) =
             connection.decoder.decode(&mut connection.input).map_err(io::Error::other)?
         {
-            let Some((flight, number)) = self.queue.borrow_mut().pop(now) else {
+            let Some((flight, number)) = self.queue.borrow_mut().pop() else {
                 return Err(io::Error::other("an answer to nothing"));
             };
             if flight.destination.is_none() {

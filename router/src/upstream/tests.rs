@@ -29,7 +29,7 @@ impl Case {
 
     /// Takes an answer that refuses an arc, or not.
     fn answer(&mut self, refused: Option<Arc>) {
-        let (_, number) = self.queue.pop(self.now).expect("something is under way");
+        let (_, number) = self.queue.pop().expect("something is under way");
         if let Some(arc) = refused {
             self.queue.refused(arc, number);
         }
@@ -95,13 +95,13 @@ fn what_was_written_whole_may_have_been_applied() {
     let mut case = Case::new();
     case.push(3);
     let len = frame().len();
-    case.queue.wrote(2 * len - 1);
+    case.queue.wrote(2 * len - 1, case.now);
     let lost = case.queue.take_lost(case.now);
     assert_eq!((lost.sent.len(), lost.unsent.len()), (1, 2));
     assert!(case.queue.is_empty());
     case.push(1);
     assert_eq!(case.queue.unsent_bytes(), len);
-    case.queue.wrote(len);
+    case.queue.wrote(len, case.now);
     let lost = case.queue.take_lost(case.now);
     assert_eq!((lost.sent.len(), lost.unsent.len()), (1, 0));
 }
@@ -116,8 +116,25 @@ fn what_waits_too_long_for_a_connection_is_taken_out() {
     assert_eq!(case.queue.expire(begin).len(), 2);
     assert_eq!(case.queue.expire(begin).len(), 0);
     assert_eq!(case.queue.unsent_bytes(), frame().len());
-    case.queue.wrote(frame().len());
     assert_eq!(case.queue.silent_since(), Some(begin));
+    case.queue.wrote(frame().len(), case.now);
+    assert_eq!(case.queue.silent_since(), Some(case.now));
     case.answer(None);
     assert_eq!(case.queue.silent_since(), None);
+}
+
+#[test]
+fn later_writes_do_not_prolong_the_wait_for_the_first_answer() {
+    let mut case = Case::new();
+    let len = frame().len();
+    let seconds = |case: &Case, n| case.now + Duration::from_secs(n);
+    case.push(2);
+    let (first, second, third) = (seconds(&case, 1), seconds(&case, 2), seconds(&case, 3));
+    case.queue.wrote(len - 1, first);
+    assert_eq!(case.queue.silent_since(), Some(first));
+    case.queue.wrote(1, second);
+    case.queue.wrote(len, third);
+    assert_eq!(case.queue.silent_since(), Some(second));
+    case.queue.made_progress(third);
+    assert_eq!(case.queue.silent_since(), Some(third));
 }

@@ -68,6 +68,9 @@ fn values_are_put_read_and_deleted() {
     assert_eq!(world.http("DELETE", "/kv/a/b%00c", &[("If-Match", "\"5\"")], b"").status, 412);
     assert_eq!(world.http("DELETE", "/kv/a/b%00c", &[], b"").status, 204);
     assert_eq!(world.http("DELETE", "/kv/a/b%00c", &[], b"").status, 404);
+    assert_eq!(world.http("PUT", "/kv/%ff%FE", &[], b"bytes").status, 204);
+    assert_eq!(world.http("GET", "/kv/%FF%fe", &[], b"").body, "bytes");
+    assert_eq!(world.http("HEAD", "/kv/%FF%fe", &[], b"").body, "");
     let gone = world.http("GET", "/kv/a/b%00c", &[], b"");
     assert_eq!(gone.status, 404);
     assert_eq!(gone.header("content-type"), Some("application/problem+json"));
