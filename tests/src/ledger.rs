@@ -166,7 +166,7 @@ impl Verdict {
     /// # Errors
     /// What was lost or stale.
     pub fn require_nothing_lost(&self) -> anyhow::Result<()> {
-        anyhow::ensure!(self.lost == 0 && self.stale == 0, "{self}");
+        anyhow::ensure!(self.lost == 0 && self.stale == 0, "{}", self.with_samples());
         Ok(())
     }
 
@@ -175,8 +175,15 @@ impl Verdict {
     /// # Errors
     /// What was wrong.
     pub fn require_spotless(&self) -> anyhow::Result<()> {
-        anyhow::ensure!(self.errors == 0, "{self}");
+        anyhow::ensure!(self.errors == 0, "{}", self.with_samples());
         self.require_nothing_lost()
+    }
+
+    fn with_samples(&self) -> String {
+        std::iter::once(self.to_string())
+            .chain(self.samples.iter().cloned())
+            .collect::<Vec<_>>()
+            .join("\n    ")
     }
 }
 
@@ -186,11 +193,7 @@ impl fmt::Display for Verdict {
             f,
             "{} operations on {} keys: {} client errors, {} lost, {} stale; writes took {}",
             self.operations, self.keys, self.errors, self.lost, self.stale, self.write_latency
-        )?;
-        for sample in &self.samples {
-            write!(f, "\n    {sample}")?;
-        }
-        Ok(())
+        )
     }
 }
 

@@ -15,7 +15,7 @@ pub struct Status {
     pub last_rebalance: Option<Rebalance>,
     /// What keeps the cluster from being as it was asked to be.
     #[serde(default)]
-    pub problems: Vec<String>,
+    pub reasons: Vec<String>,
 }
 
 /// One server.
