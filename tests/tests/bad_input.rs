@@ -81,8 +81,7 @@ async fn owned_key(client: &mut Client) -> anyhow::Result<Vec<u8>> {
 
 /// Broken and malicious frames end at most their own connection.
 async fn hostile(address: &str) -> anyhow::Result<()> {
-    let cases: [&[u8]; 12] = [
-        b"*1000000000\r\n",
+    let cases: [&[u8]; 11] = [
         b"*2147483648\r\n$1\r\n",
         b"*1\r\n$99999999999\r\n",
         b"*-2\r\n",
@@ -103,6 +102,10 @@ async fn hostile(address: &str) -> anyhow::Result<()> {
         ensure!(answer.starts_with("-ERR"), "{}: {answer}", text(bytes));
         ensure!(bystander.words("PING").await? == "PONG");
     }
+    // What is announced is not believed before it comes: nothing is set aside for it.
+    let mut announcer = Client::connect(address).await?;
+    announcer.send(b"*1000000000\r\n$536870912\r\n").await?;
+    ensure!(bystander.words("PING").await? == "PONG");
     // A line without an end must not be gathered for ever.
     let mut client = Client::connect(address).await?;
     let endless = vec![b'a'; MIB];

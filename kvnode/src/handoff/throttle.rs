@@ -1,7 +1,8 @@
 //! Shell. A bound on the bytes a second that this node streams, over all its handoffs.
 //!
 //! What was captured is charged and never waits, as writers would wait for it; the scan pays for
-//! both.
+//! both. But it pays at most twice its own bytes: however much is written, it goes on at half the
+//! bound, and so every handoff ends.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -22,11 +23,13 @@ struct Inner {
     bytes_per_second: Option<u64>,
     /// When everything that was charged is paid for.
     paid_at: Duration,
+    /// How many captured bytes may still be charged before the scan has sent more.
+    captured_left: u64,
 }
 
 impl Throttle {
     pub(crate) fn new(clock: SystemClock) -> Self {
-        let inner = Inner { bytes_per_second: None, paid_at: Duration::ZERO };
+        let inner = Inner { bytes_per_second: None, paid_at: Duration::ZERO, captured_left: 0 };
         Self { clock, inner: Mutex::new(inner) }
     }
 
@@ -38,14 +41,19 @@ impl Throttle {
         }
     }
 
-    /// Counts bytes that are sent.
-    pub(crate) fn charge(&self, n_bytes: u64) {
+    /// Counts bytes of the scan that are sent.
+    pub(crate) fn charge_scan(&self, n_bytes: u64) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(rate) = inner.bytes_per_second else { return };
-        let nanos = u128::from(n_bytes) * 1_000_000_000 / u128::from(rate.max(1));
-        let cost = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-        let earliest = self.clock.monotonic().saturating_sub(BURST);
-        inner.paid_at = inner.paid_at.max(earliest).saturating_add(cost);
+        inner.captured_left = n_bytes;
+        inner.charge(n_bytes, self.clock.monotonic());
+    }
+
+    /// Counts captured bytes that are sent.
+    pub(crate) fn charge_captured(&self, n_bytes: u64) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let charged = n_bytes.min(inner.captured_left);
+        inner.captured_left -= charged;
+        inner.charge(charged, self.clock.monotonic());
     }
 
     /// Returns when nothing is owed.
@@ -69,5 +77,31 @@ impl Throttle {
                 owed.min(Duration::from_millis(250))
             }
         }
+    }
+}
+
+impl Inner {
+    fn charge(&mut self, n_bytes: u64, now: Duration) {
+        let Some(rate) = self.bytes_per_second else { return };
+        let nanos = u128::from(n_bytes) * 1_000_000_000 / u128::from(rate.max(1));
+        let cost = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        self.paid_at = self.paid_at.max(now.saturating_sub(BURST)).saturating_add(cost);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn captured_bytes_at_most_halve_the_scan() {
+        let throttle = Throttle::new(SystemClock::new());
+        throttle.set_rate(Some(10_000));
+        throttle.charge_captured(1_000_000);
+        assert_eq!(throttle.owed(), Duration::ZERO);
+        throttle.charge_scan(1_000);
+        throttle.charge_captured(600);
+        throttle.charge_captured(1_000_000);
+        assert!(throttle.owed() <= Duration::from_millis(200), "{:?}", throttle.owed());
     }
 }

@@ -255,17 +255,13 @@ impl Driver {
         let Some(last) = entries.last().map(|entry| entry.version) else { return false };
         let records = entries.into_iter().map(|entry| (entry.key, entry.record)).collect();
         let n_bytes = session.send_records(records);
-        self.charge(n_bytes);
+        self.context.throttle.charge_captured(n_bytes);
+        self.context.metrics.count_streamed(n_bytes);
         if let Some(stream) = &mut session.stream {
             stream.drained = stream.drained.max(last);
         }
         session.claim();
         true
-    }
-
-    fn charge(&self, n_bytes: u64) {
-        self.context.throttle.charge(n_bytes);
-        self.context.metrics.count_streamed(n_bytes);
     }
 
     fn send_piece(
@@ -277,7 +273,8 @@ impl Driver {
         let piece = piece.ok_or_else(ended)?.map_err(Trouble::Scan)?;
         if !piece.records.is_empty() {
             let n_bytes = session.send_records(piece.records);
-            self.charge(n_bytes);
+            self.context.throttle.charge_scan(n_bytes);
+            self.context.metrics.count_streamed(n_bytes);
         }
         if let Some(stream) = &mut session.stream {
             stream.passed = piece.passed.or(stream.passed);
