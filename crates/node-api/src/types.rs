@@ -225,20 +225,6 @@ pub struct Count {
     pub records: u64,
 }
 
-/// `GET /pauses`: for how long commands on arcs were held at their source, over all handoffs of
-/// this life of the process.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pauses {
-    /// How many there were.
-    pub count: u64,
-    /// The median, in microseconds.
-    pub p50_us: u64,
-    /// The 99th percentile, in microseconds.
-    pub p99_us: u64,
-    /// The longest, in microseconds.
-    pub max_us: u64,
-}
-
 /// The answer to an accepted change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {}

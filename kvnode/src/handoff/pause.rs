@@ -1,11 +1,13 @@
 //! Shell. How long writers had to wait for handoffs, and how many handoffs there were.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hdrhistogram::Histogram as Exact;
-use node_api::Pauses;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
@@ -17,6 +19,8 @@ const MAX_PAUSE_US: u64 = 3_600_000_000;
 pub struct HandoffMetrics {
     exact: Mutex<Option<Exact<u64>>>,
     pause_seconds: Histogram,
+    /// By quantile: the median, the 99th percentile and the longest.
+    quantiles: [(f64, Gauge<f64, AtomicU64>); 3],
     keys_received: Counter,
     bytes_received: Counter,
     bytes_streamed: Counter,
@@ -28,9 +32,13 @@ impl HandoffMetrics {
     /// Registers everything that is counted here.
     #[must_use]
     pub fn register(registry: &mut Registry) -> Self {
+        let quantiles =
+            Family::<[(&'static str, &'static str); 1], Gauge<f64, AtomicU64>>::default();
+        let of = |quantile| quantiles.get_or_create(&[("quantile", quantile)]).clone();
         let metrics = Self {
             exact: Mutex::new(Exact::new_with_bounds(1, MAX_PAUSE_US, 3).ok()),
             pause_seconds: Histogram::new(exponential_buckets(0.000_5, 1.5, 24)),
+            quantiles: [(0.5, of("0.5")), (0.99, of("0.99")), (1.0, of("1"))],
             keys_received: Counter::default(),
             bytes_received: Counter::default(),
             bytes_streamed: Counter::default(),
@@ -44,6 +52,12 @@ impl HandoffMetrics {
             Unit::Seconds,
             metrics.pause_seconds.clone(),
         );
+        registry.register_with_unit(
+            "pause_quantile",
+            "The pauses so far: their median, 99th percentile and maximum",
+            Unit::Seconds,
+            quantiles,
+        );
         registry.register("keys_received", "Live keys received", metrics.keys_received.clone());
         registry.register(
             "bytes_received",
@@ -56,24 +70,16 @@ impl HandoffMetrics {
         metrics
     }
 
-    /// The pauses so far.
-    #[must_use]
-    pub fn pauses(&self) -> Pauses {
-        let exact = self.exact.lock().unwrap_or_else(PoisonError::into_inner);
-        exact.as_ref().map_or_else(Pauses::default, |exact| Pauses {
-            count: exact.len(),
-            p50_us: exact.value_at_quantile(0.5),
-            p99_us: exact.value_at_quantile(0.99),
-            max_us: exact.max(),
-        })
-    }
-
     pub(crate) fn record_pause(&self, pause: Duration) {
         self.pause_seconds.observe(pause.as_secs_f64());
         let us = u64::try_from(pause.as_micros()).unwrap_or(u64::MAX);
         let mut exact = self.exact.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(exact) = exact.as_mut() {
             exact.saturating_record(us);
+            for (quantile, gauge) in &self.quantiles {
+                let us = exact.value_at_quantile(*quantile);
+                gauge.set(Duration::from_micros(us).as_secs_f64());
+            }
         }
     }
 

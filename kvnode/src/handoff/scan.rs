@@ -33,9 +33,12 @@ pub(crate) fn start(
 ) -> mpsc::Receiver<Result<Piece, String>> {
     let (pieces, receiver) = mpsc::channel(READ_AHEAD);
     tokio::task::spawn_blocking(move || {
-        let mut scan = Scan { store, arcs, from, chunk_bytes, after: None };
+        let mut scan = Scan { store: store.clone(), arcs, from, chunk_bytes, after: None };
         loop {
-            let piece = scan.next().map_err(|error| error.or_fatal().to_string());
+            // What was read may not be on disk yet; the target must not have what this node may
+            // still lose.
+            let piece = scan.next().and_then(|piece| store.sync().map(|()| piece));
+            let piece = piece.map_err(|error| error.or_fatal().to_string());
             let ends = piece.as_ref().map_or(true, |piece| piece.is_last);
             if pieces.blocking_send(piece).is_err() || ends {
                 return;

@@ -144,6 +144,11 @@ impl Driver {
         peers.mark_unchanged();
         let drain = self.context.drain.clone();
         let mut rest = std::pin::pin!(tokio::time::sleep(backoff));
+        // Writers that wait for the queue are not to wait for the target.
+        if let Some(capture) = &mut self.capture {
+            capture.discard();
+        }
+        let mut knows_peers = true;
         while !self.is_over() {
             let queue = self.capture.as_ref().map(Capture::queue);
             tokio::select! {
@@ -158,7 +163,10 @@ impl Driver {
                         capture.discard();
                     }
                 }
-                _ = peers.changed() => return,
+                changed = peers.changed(), if knows_peers => match changed {
+                    Ok(()) => return,
+                    Err(_) => knows_peers = false,
+                },
                 () = drain.signaled(), if self.state != SourceState::Frozen => return,
                 () = &mut rest => return,
             }
@@ -207,10 +215,16 @@ impl Driver {
             SourceState::DroppedSettled if before.is_open() => metrics.count_dropped(),
             SourceState::Copying | SourceState::GivenSettled | SourceState::DroppedSettled => {}
         }
-        if before == SourceState::Frozen
-            && let Some(frozen_at) = self.frozen_at.take()
-        {
-            metrics.record_pause(self.context.time.monotonic().saturating_sub(frozen_at));
+        if before == SourceState::Frozen {
+            self.end_pause();
+        }
+    }
+
+    /// The arcs are served again, here or by the target: it serves them before it says YES.
+    fn end_pause(&mut self) {
+        if let Some(frozen_at) = self.frozen_at.take() {
+            let pause = self.context.time.monotonic().saturating_sub(frozen_at);
+            self.context.metrics.record_pause(pause);
         }
     }
 

@@ -1,1 +1,166 @@
+//! The file of decisions: what is read back, and what is refused with its remedy.
 
+use std::fs;
+use std::path::Path;
+
+use handoff::{ClusterId, Incarnation, Terms};
+use ring::{Arc, ArcSet};
+use shell::rng::OsRng;
+use tempfile::TempDir;
+
+use super::file::FORMAT;
+use super::*;
+use crate::store::{Durability, Store, StoreConfig};
+
+/// Decisions of format 1, as they were when it was released.
+const FIXTURE: &[u8] = include_bytes!("fixtures/decisions-v1.bin");
+
+const CLUSTER: ClusterId = ClusterId(0xc1);
+
+fn store(dir: &Path) -> Store {
+    Store::open(&dir.join("store"), StoreConfig::small(Durability::Always)).unwrap()
+}
+
+fn open(dir: &Path, store: &Store) -> Result<Record, VolumeError> {
+    Record::open(dir, CLUSTER, "kv-0", store, &OsRng)
+}
+
+/// A directory with some decisions.
+fn used() -> (TempDir, Store, Record) {
+    let dir = TempDir::new().unwrap();
+    let store = store(dir.path());
+    let mut record = open(dir.path(), &store).unwrap();
+    record.decisions.take_term(7).unwrap();
+    record.file.write(&record.decisions, &store).unwrap();
+    (dir, store, record)
+}
+
+fn check_refused(dir: &Path, store: &Store, says: &[&str]) {
+    let error = open(dir, store).map(|_| ()).unwrap_err().to_string();
+    for part in says {
+        assert!(error.contains(part), "{error:?} does not say {part:?}");
+    }
+}
+
+#[test]
+fn an_incarnation_is_drawn_once() {
+    let (dir, store, record) = used();
+    let again = open(dir.path(), &store).unwrap();
+    assert_eq!(again.server(), record.server());
+    assert_eq!(again.decisions.term(), 7);
+    let other = TempDir::new().unwrap();
+    let other_store = super::tests::store(other.path());
+    let other = open(other.path(), &other_store).unwrap();
+    assert_ne!(other.server().incarnation, record.server().incarnation);
+}
+
+#[test]
+fn another_cluster_or_server_is_refused() {
+    let (dir, store, _) = used();
+    let error = Record::open(dir.path(), ClusterId(2), "kv-0", &store, &OsRng).unwrap_err();
+    assert!(matches!(error, VolumeError::OtherCluster { .. }), "{error}");
+    let error = Record::open(dir.path(), CLUSTER, "kv-1", &store, &OsRng).unwrap_err();
+    assert!(error.to_string().contains("the server kv-0, not to kv-1"), "{error}");
+}
+
+#[test]
+fn damage_is_refused() {
+    let (dir, store, _) = used();
+    let path = dir.path().join("decisions");
+    let sound = fs::read(&path).unwrap();
+    for at in [1, 4, 5, sound.len() / 2, sound.len() - 1] {
+        let mut damaged = sound.clone();
+        damaged[at] ^= 1;
+        fs::write(&path, damaged).unwrap();
+        check_refused(dir.path(), &store, &["is damaged", "checksum", "restore"]);
+    }
+    for length in 0..5 {
+        fs::write(&path, &sound[..length]).unwrap();
+        check_refused(dir.path(), &store, &["is damaged", "restore"]);
+    }
+    let mut newer = sound.clone();
+    newer[0] = FORMAT + 1;
+    fs::write(&path, newer).unwrap();
+    check_refused(dir.path(), &store, &["has format", "start the version"]);
+    fs::remove_file(&path).unwrap();
+    check_refused(dir.path(), &store, &["it is missing", "restore"]);
+    fs::write(&path, sound).unwrap();
+    assert!(open(dir.path(), &store).is_ok());
+}
+
+#[test]
+fn a_store_that_lost_decisions_is_refused() {
+    let (dir, _, _) = used();
+    let other = TempDir::new().unwrap();
+    let rolled_back = store(other.path());
+    check_refused(dir.path(), &rolled_back, &["has lost data", "up to 0", "2 were made"]);
+    rolled_back.set_stamp(1).unwrap();
+    check_refused(dir.path(), &rolled_back, &["has lost data", "up to 1", "2 were made"]);
+    rolled_back.set_stamp(2).unwrap();
+    assert!(open(dir.path(), &rolled_back).is_ok());
+    // The process ended between the stamp and the file.
+    rolled_back.set_stamp(3).unwrap();
+    assert!(open(dir.path(), &rolled_back).is_ok());
+}
+
+#[test]
+fn the_released_format_is_read() {
+    let dir = TempDir::new().unwrap();
+    let store = store(dir.path());
+    store.set_stamp(9).unwrap();
+    fs::write(dir.path().join("decisions"), FIXTURE).unwrap();
+    let record = open(dir.path(), &store).unwrap();
+    assert_eq!(record.decisions, sample());
+}
+
+#[test]
+fn one_process_at_a_time() {
+    let dir = TempDir::new().unwrap();
+    let lock = VolumeLock::take(dir.path()).unwrap();
+    let wait = std::time::Duration::from_millis(1);
+    let error = VolumeLock::take_within(dir.path(), wait).unwrap_err();
+    assert!(error.to_string().contains("in use by another process"), "{error}");
+    drop(lock);
+    VolumeLock::take(dir.path()).unwrap();
+}
+
+/// Something of everything.
+fn sample() -> handoff::Decisions {
+    let server = |n: u128| handoff::Server { name: format!("kv-{n}"), incarnation: Incarnation(n) };
+    let arcs = |start: u128, last: u128| -> ArcSet {
+        Arc::new(ring::Point(start), ring::Point(last)).into_iter().collect()
+    };
+    let mut decisions = handoff::Decisions::new(CLUSTER, server(0));
+    let document = ring::RingDocument::bootstrap(
+        &CLUSTER.to_string(),
+        ring::Placement::Balanced,
+        2,
+        [("kv-0", server(0).incarnation.to_string()), ("kv-1", server(1).incarnation.to_string())]
+            .iter()
+            .map(|(name, incarnation)| (*name, &**incarnation)),
+    );
+    decisions.take_term(3).unwrap();
+    decisions.record_ring(document.unwrap()).unwrap();
+    decisions.accept_grant(&arcs(0, 99), 1).unwrap();
+    decisions.fence(&arcs(1_000, 1_001), 4).unwrap();
+    let terms = |arcs: ArcSet, epoch| Terms { peer: server(1), arcs, epoch };
+    for (n, start) in [(1, 0), (2, 10), (3, 20)] {
+        let id = handoff::HandoffId(n);
+        decisions.accept_give(id, &terms(arcs(start, start + 9), 2)).unwrap();
+        let facts = SourceFacts { highest_version: 77, ..SourceFacts::default() };
+        let events: &[SourceEvent] = match n {
+            1 => &[SourceEvent::CaughtUp, SourceEvent::Yes],
+            2 => &[SourceEvent::CaughtUp],
+            _ => &[],
+        };
+        for event in events {
+            decisions.source_event(id, *event, &facts).unwrap();
+        }
+    }
+    let (id, asked) = (handoff::HandoffId(4), terms(arcs(200, 300), 3));
+    decisions.accept_receive(id, &asked).unwrap();
+    let facts = TargetFacts { version_clock: 5, wall_clock_ms: 6, ..TargetFacts::default() };
+    decisions.target_event(id, &asked, TargetEvent::Reached, &facts).unwrap();
+    decisions.take_changed();
+    decisions
+}

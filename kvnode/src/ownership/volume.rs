@@ -70,6 +70,10 @@ impl VolumeLock {
     /// Takes the lock, making the directory where there is none. Blocks for a few seconds while
     /// another process holds it.
     pub fn take(dir: &Path) -> Result<Self, VolumeError> {
+        Self::take_within(dir, LOCK_WAIT)
+    }
+
+    pub(crate) fn take_within(dir: &Path, wait: Duration) -> Result<Self, VolumeError> {
         let path = dir.join(LOCK_FILE);
         let failed = |source| VolumeError::Io { path: path.clone(), source };
         fs::create_dir_all(dir).map_err(failed)?;
@@ -79,7 +83,7 @@ impl VolumeLock {
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(Self { _file: file }),
-                Err(rustix::io::Errno::WOULDBLOCK) if clock.monotonic() < LOCK_WAIT => {
+                Err(rustix::io::Errno::WOULDBLOCK) if clock.monotonic() < wait => {
                     std::thread::sleep(LOCK_RETRY);
                 }
                 Err(rustix::io::Errno::WOULDBLOCK) => {

@@ -191,6 +191,7 @@ impl Driver {
                 return Ok(());
             }
             ToSource::Yes(moved) => {
+                self.end_pause();
                 if moved != handoff::Moved::default() {
                     self.progress.set_moved(moved);
                 }

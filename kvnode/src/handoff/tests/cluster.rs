@@ -255,9 +255,23 @@ impl Cluster {
 
     /// Nobody knows where this one is.
     pub(super) fn tell_peers_but(&self, hidden: &str) {
-        let mut addresses: BTreeMap<String, String> =
-            self.nodes.iter().map(|(name, node)| (name.clone(), node.peer.clone())).collect();
+        let mut addresses = self.addresses();
         addresses.remove(hidden);
+        self.tell_addresses(&addresses);
+    }
+
+    /// A server of this name that is none of the nodes.
+    pub(super) fn tell_peer(&self, name: &str, address: String) {
+        let mut addresses = self.addresses();
+        addresses.insert(name.to_owned(), address);
+        self.tell_addresses(&addresses);
+    }
+
+    fn addresses(&self) -> BTreeMap<String, String> {
+        self.nodes.iter().map(|(name, node)| (name.clone(), node.peer.clone())).collect()
+    }
+
+    fn tell_addresses(&self, addresses: &BTreeMap<String, String>) {
         for name in self.nodes.keys() {
             let request = PeersRequest {
                 term: 1,
@@ -290,11 +304,33 @@ impl Cluster {
         let highest = self.nodes.keys().map(|name| self.state(name).highest_epoch).max();
         let (id, epoch) = (HandoffId(OsRng.next_u128()), highest.unwrap() + 1);
         let (from, to) = (self.server(source), self.server(target));
-        let receive = ReceiveRequest { term: 1, id, source: from, arcs: arcs.clone(), epoch };
-        self.ask(target, |client, at| async move { client.receive(&at, &receive).await });
-        let give = GiveRequest { term: 1, id, target: to, arcs: arcs.clone(), epoch };
-        self.ask(source, |client, at| async move { client.give(&at, &give).await });
+        self.receive(target, id, from, arcs, epoch).unwrap();
+        self.give(source, id, to, arcs, epoch).unwrap();
         id
+    }
+
+    pub(super) fn receive(
+        &self,
+        target: &str,
+        id: HandoffId,
+        source: Server,
+        arcs: &ArcSet,
+        epoch: u64,
+    ) -> Result<(), ClientError> {
+        let receive = ReceiveRequest { term: 1, id, source, arcs: arcs.clone(), epoch };
+        self.try_ask(target, |client, at| async move { client.receive(&at, &receive).await })
+    }
+
+    pub(super) fn give(
+        &self,
+        source: &str,
+        id: HandoffId,
+        target: Server,
+        arcs: &ArcSet,
+        epoch: u64,
+    ) -> Result<(), ClientError> {
+        let give = GiveRequest { term: 1, id, target, arcs: arcs.clone(), epoch };
+        self.try_ask(source, |client, at| async move { client.give(&at, &give).await })
     }
 
     pub(super) fn cancel(&self, name: &str, id: HandoffId) -> Result<(), ClientError> {
@@ -351,6 +387,32 @@ impl Cluster {
             assert!(std::time::Instant::now() < deadline, "{records} records for {keys} keys");
             std::thread::yield_now();
         }
+    }
+
+    /// The value of a metric of a node, by the beginning of its line.
+    pub(super) fn metric(&self, name: &str, line: &str) -> Option<f64> {
+        let mut stream = TcpStream::connect(&self.nodes[name].http).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: n\r\nconnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let value = text.lines().find_map(|found| found.strip_prefix(line));
+        value.map(|value| value.trim().parse().unwrap())
+    }
+
+    /// How many handoffs this node gave, and their pauses: median, 99th percentile, longest.
+    pub(super) fn pauses(&self, name: &str) -> (f64, [f64; 3]) {
+        let count = self.metric(name, "ringkv_handoff_pause_seconds_count").unwrap();
+        let quantile = |q: &str| {
+            let line = format!("ringkv_handoff_pause_quantile_seconds{{quantile=\"{q}\"}}");
+            self.metric(name, &line).unwrap()
+        };
+        (count, [quantile("0.5"), quantile("0.99"), quantile("1")])
+    }
+
+    /// A client that knows one node only.
+    pub(super) fn client_of(&self, name: &str) -> Client {
+        let nodes = BTreeMap::from([(name.to_owned(), self.nodes[name].resp)]);
+        Client { nodes, connections: BTreeMap::new(), last: BTreeMap::new() }
     }
 
     pub(super) fn client(&self) -> Client {

@@ -74,6 +74,10 @@ fn grows_and_shrinks(durability: Durability) {
     check(&mut cluster.client(), &expected);
     cluster.wait_until_clean(expected.len() as u64);
     assert!(cluster.state("a").owned.is_empty());
+    let (n_pauses, [median, _, longest]) = cluster.pauses("a");
+    assert_eq!(n_pauses, 3.0, "a gave to c, then to b and c");
+    assert!(0.0 < median && median <= longest && longest < 1.0);
+    println!("pauses of a: median {median} s, longest {longest} s");
     cluster.retire("a").unwrap();
     cluster.stop("a");
 }

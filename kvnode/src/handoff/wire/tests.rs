@@ -1,1 +1,139 @@
+//! The frames as they are on the wire, and what is not taken for one.
 
+use std::fmt::Write as _;
+
+use handoff::{Incarnation, Server};
+use proptest::prelude::*;
+use ring::Arc;
+
+use super::*;
+
+/// Every frame of version 1, as it was when it was released. Only ever add to it.
+const FIXTURE: &str = include_str!("../fixtures/wire-v1.txt");
+
+fn server(name: &str, incarnation: u128) -> Server {
+    Server { name: name.to_owned(), incarnation: Incarnation(incarnation) }
+}
+
+fn cursor() -> Cursor {
+    Cursor { point: Some(Point(0x0102)), watermark: 0x0304 }
+}
+
+fn to_target() -> Vec<(&'static str, ToTarget)> {
+    let moved = Moved { keys: 5, bytes: 6 };
+    let hello = Hello {
+        id: HandoffId(1),
+        cluster: ClusterId(2),
+        source: server("kv-0", 3),
+        target: server("kv-1", 4),
+        arcs: Arc::new(Point(5), Point(6)).into_iter().collect(),
+        epoch: 7,
+        standing: Standing::Frozen,
+    };
+    let end = End { attempt: 1, watermark: 2, wall_clock_ms: 3, version_clock: 4 };
+    vec![
+        ("hello", ToTarget::Hello(Box::new(hello))),
+        (
+            "chunk",
+            ToTarget::Chunk(vec![
+                (RecordKey::with_point(Point(9), b"key"), Bytes::from_static(b"record")),
+                (RecordKey::with_point(Point(10), b""), Bytes::new()),
+            ]),
+        ),
+        ("watermark", ToTarget::Watermark(cursor())),
+        ("watermark at the start", ToTarget::Watermark(Cursor::default())),
+        ("heartbeat", ToTarget::Heartbeat { total: moved }),
+        ("end", ToTarget::End(end)),
+        ("decide now", ToTarget::DecideNow),
+        ("given", ToTarget::Given),
+        ("dropped", ToTarget::Dropped),
+    ]
+}
+
+fn to_source() -> Vec<(&'static str, ToSource)> {
+    let moved = Moved { keys: 5, bytes: 6 };
+    vec![
+        ("not yet", ToSource::NotYet(cursor())),
+        ("confirm", ToSource::Confirm { cursor: cursor(), received_bytes: 7, moved }),
+        ("yes", ToSource::Yes(moved)),
+        ("no", ToSource::No),
+        ("settled", ToSource::Settled),
+        ("failed", ToSource::Failed("why".to_owned())),
+    ]
+}
+
+fn line(name: &str, frame: &[u8]) -> String {
+    let mut line = format!("{name}: ");
+    for byte in frame {
+        write!(line, "{byte:02x}").unwrap();
+    }
+    line
+}
+
+/// The content of a whole frame, as a link gives it.
+fn content(frame: &Bytes) -> Bytes {
+    let length = frame_len(frame).unwrap().unwrap();
+    assert_eq!(length, frame.len() - 4);
+    frame.slice(4..)
+}
+
+#[test]
+fn every_frame_is_as_it_was_released() {
+    let mut lines = Vec::new();
+    for (name, frame) in to_target() {
+        let encoded = frame.encode();
+        assert_eq!(ToTarget::decode(content(&encoded)).unwrap(), frame, "{name}");
+        lines.push(line(name, &encoded));
+    }
+    for (name, frame) in to_source() {
+        let encoded = frame.encode();
+        assert_eq!(ToSource::decode(content(&encoded)).unwrap(), frame, "{name}");
+        lines.push(line(name, &encoded));
+    }
+    let received = Received { cursor: cursor(), moved: Moved { keys: 5, bytes: 6 } };
+    assert_eq!(Received::decode(received.encode()).unwrap(), received);
+    lines.push(line("received", &received.encode()));
+    assert_eq!(lines.join("\n"), FIXTURE.trim_end());
+}
+
+#[test]
+fn a_frame_of_another_version_or_kind_is_refused() {
+    let mut frame = content(&ToTarget::Given.encode()).to_vec();
+    frame[0] = WIRE_VERSION + 1;
+    let newer = Bytes::from(frame.clone());
+    assert_eq!(ToTarget::decode(newer), Err(WireError::Version(WIRE_VERSION + 1)));
+    frame[0] = WIRE_VERSION;
+    frame[1] = NO;
+    assert_eq!(ToTarget::decode(Bytes::from(frame)), Err(WireError::Kind(NO)));
+    let given = content(&ToTarget::Given.encode());
+    assert_eq!(ToSource::decode(given), Err(WireError::Kind(GIVEN)));
+}
+
+#[test]
+fn the_length_of_a_frame_is_bounded() {
+    let head = |length: usize| u32::try_from(length).unwrap().to_be_bytes();
+    assert_eq!(frame_len(&head(MAX_FRAME_BYTES)), Ok(Some(MAX_FRAME_BYTES)));
+    let over = MAX_FRAME_BYTES + 1;
+    assert_eq!(frame_len(&head(over)), Err(WireError::TooLong(over)));
+    assert_eq!(frame_len(&head(5)[..3]), Ok(None));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_frame_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = ToTarget::decode(Bytes::from(bytes.clone()));
+        let _ = ToSource::decode(Bytes::from(bytes.clone()));
+        let _ = Received::decode(Bytes::from(bytes));
+    }
+
+    #[test]
+    fn a_frame_that_is_cut_or_too_long_is_an_error(n in 0_usize..9, cut in 1_usize..30) {
+        let (name, frame) = &to_target()[n];
+        let frame = content(&frame.encode());
+        // A chunk that ends after a record is a chunk.
+        let cut = if *name == "chunk" { 1 + cut % 7 } else { cut.min(frame.len()) };
+        prop_assert!(ToTarget::decode(frame.slice(..frame.len() - cut)).is_err());
+        let longer = Bytes::from([&frame[..], &b"x"[..]].concat());
+        prop_assert!(ToTarget::decode(longer).is_err());
+    }
+}
