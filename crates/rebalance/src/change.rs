@@ -36,6 +36,7 @@ pub(crate) fn next_document(
             next.with_dead(&server.name, &incarnation, replacement.as_deref()).map_err(failed)?;
     }
     let mut waiting = Vec::new();
+    let mut joiners = Vec::new();
     for name in &wish.members {
         if next.member(name).is_some() {
             continue;
@@ -43,7 +44,7 @@ pub(crate) fn next_document(
         match observed.get(name) {
             Some(Observation::Reachable(state)) => {
                 let incarnation = state.server.incarnation.to_string();
-                next = next.with_member_added(name, &incarnation).map_err(failed)?;
+                joiners.push((name.as_str(), incarnation));
             }
             Some(Observation::Unreachable(why)) => {
                 waiting.push(format!("{name} is to join and does not answer yet: {why}"));
@@ -53,6 +54,10 @@ pub(crate) fn next_document(
     }
     if !waiting.is_empty() {
         return Err(waiting);
+    }
+    if !joiners.is_empty() {
+        let joiners = joiners.iter().map(|(name, incarnation)| (*name, incarnation.as_str()));
+        next = next.with_members_added(joiners).map_err(failed)?;
     }
     for member in &document.members {
         if !wish.members.contains(&member.name) && next.member(&member.name).is_some() {
@@ -77,16 +82,19 @@ pub(crate) fn ring_of(
     members: &[String],
     observed: &BTreeMap<String, Observation>,
 ) -> Result<Ring, DocumentError> {
-    let mut next = document.clone();
-    for name in members {
-        if next.member(name).is_none() {
+    let joining = members.iter().filter(|name| document.member(name).is_none());
+    let joiners: Vec<(&str, String)> = joining
+        .map(|name| {
             let incarnation = match observed.get(name) {
                 Some(Observation::Reachable(state)) => state.server.incarnation.to_string(),
                 _ => "0".repeat(32),
             };
-            next = next.with_member_added(name, &incarnation)?;
-        }
-    }
+            (name.as_str(), incarnation)
+        })
+        .collect();
+    let mut next = document.with_members_added(
+        joiners.iter().map(|(name, incarnation)| (*name, incarnation.as_str())),
+    )?;
     for member in &document.members {
         if !members.contains(&member.name) {
             next = next.with_member_removed(&member.name)?;

@@ -10,7 +10,7 @@ use crate::placement::{CANDIDATES, Landscape, token};
 /// The version of the JSON form.
 pub const DOCUMENT_FORMAT: u32 = 1;
 /// The most members that a document may have.
-pub const MAX_MEMBERS: usize = 1_000;
+pub const MAX_MEMBERS: usize = 256;
 /// The most tokens that a member may have.
 pub const MAX_VIRTUAL_NODES: u16 = 1_000;
 /// The most bytes that a member's name may have.
@@ -199,25 +199,39 @@ impl RingDocument {
         Self { phase: Phase::Bootstrapped, epoch: self.epoch + 1, ..self.clone() }
     }
 
-    /// The next document, with one more server, the newest. A server that is still leaving comes
-    /// back with the tokens that it had, unless that would make the ring uneven.
+    /// The next document, with one more server, the newest; see [`Self::with_members_added`].
     pub fn with_member_added(&self, name: &str, incarnation: &str) -> Result<Self, DocumentError> {
+        self.with_members_added([(name, incarnation)])
+    }
+
+    /// The next document, with more servers (name and incarnation), the newest last. A server that
+    /// is still leaving comes back with the tokens that it had, unless that would make the ring
+    /// uneven.
+    pub fn with_members_added<'a>(
+        &self,
+        joiners: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, DocumentError> {
         self.check_changeable()?;
-        if self.member(name).is_some() {
-            return Err(DocumentError::AlreadyMember(name.to_owned()));
-        }
         let mut landscape = Landscape::default();
         for member in &self.members {
             landscape.add(self.tokens(member));
         }
         let mut next = Self { epoch: self.epoch + 1, ..self.clone() };
-        let left = self.leaving.iter().find(|left| left.is(name, incarnation));
-        next.leaving.retain(|left| !left.is(name, incarnation));
-        match left {
-            Some(left) if landscape.stays_even_with(self.tokens(left)) => {
-                next.members.push(left.clone());
+        for (name, incarnation) in joiners {
+            if next.member(name).is_some() {
+                return Err(DocumentError::AlreadyMember(name.to_owned()));
             }
-            _ => next.push_member(&mut landscape, name, incarnation),
+            if next.members.len() >= MAX_MEMBERS {
+                return Err(DocumentError::MemberCount(next.members.len() + 1));
+            }
+            let left = next.leaving.extract_if(.., |left| left.is(name, incarnation)).next();
+            match left.filter(|left| landscape.stays_even_with(next.tokens(left))) {
+                Some(left) => {
+                    landscape.add(next.tokens(&left));
+                    next.members.push(left);
+                }
+                None => next.push_member(&mut landscape, name, incarnation),
+            }
         }
         next.validate()?;
         Ok(next)

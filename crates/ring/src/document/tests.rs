@@ -55,7 +55,7 @@ fn a_document_that_is_no_ring_is_refused() {
     check_invalid(|document| document.epoch = 0, "epoch");
     check_invalid(|document| document.virtual_nodes = 0, "virtual nodes");
     check_invalid(|document| document.virtual_nodes = MAX_VIRTUAL_NODES + 1, "virtual nodes");
-    check_invalid(|document| document.members.clear(), "1 to 1000 servers");
+    check_invalid(|document| document.members.clear(), "1 to 256 servers");
     check_invalid(|document| document.members[0].name = "kv-1".into(), "kv-1 is in the ring");
     check_invalid(|document| document.members[0].name = String::new(), "name");
     check_invalid(|document| document.members[0].name = "a b".into(), "`a b` is not");
