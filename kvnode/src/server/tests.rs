@@ -32,6 +32,7 @@ struct Harness {
     engine: Shared<MemoryEngine>,
     requests: ControlSender,
     drain: Drain,
+    metrics: Shared<Metrics>,
     server: JoinHandle<std::io::Result<()>>,
     _store: Store,
     _dir: TempDir,
@@ -83,10 +84,17 @@ impl Harness {
         let address = listener.local_addr().expect("its address");
         let (requests, receiver) = mpsc::unbounded_channel();
         let (drain, token) = drain::channel();
-        let data =
-            DataServer { listener, executor, requests: receiver, settings, metrics, drain: token };
+        let data = DataServer {
+            listener,
+            executor,
+            requests: receiver,
+            settings,
+            metrics: Shared::clone(&metrics),
+            drain: token,
+        };
         let server = tokio::task::spawn_local(data.serve());
-        let harness = Self { address, engine, requests, drain, server, _store: store, _dir: dir };
+        let harness =
+            Self { address, engine, requests, drain, metrics, server, _store: store, _dir: dir };
         harness.publish(serving()).await;
         harness
     }
@@ -102,6 +110,13 @@ impl Harness {
         stream.set_nodelay(true).expect("an option");
         let decoder = ReplyDecoder::new(Limits::default());
         Client { stream, decoder, input: BytesMut::new() }
+    }
+
+    /// Waits until the server has taken so many commands in all.
+    async fn wait_for_commands(&self, n_commands: u64) {
+        while self.metrics.total_commands() < n_commands {
+            tokio::task::yield_now().await;
+        }
     }
 
     async fn finish(self) {
