@@ -65,10 +65,12 @@ impl DecisionsFile {
         })?;
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && known == 0 => {
+            // The first decision is who this server is; the process may have ended before it was
+            // in the file, and owned nothing then.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && known <= 1 => {
                 let incarnation = Incarnation(rng.next_u128());
                 let decisions = Decisions::new(cluster, Server { name: name.into(), incarnation });
-                return Ok((Self { path, stamp: 0 }, decisions));
+                return Ok((Self { path, stamp: known }, decisions));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let detail = format!("it is missing, and {known} decisions were made");
@@ -131,4 +133,27 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<Read, VolumeError> {
         return Err(damaged("its checksum does not fit its content".into()));
     }
     serde_json::from_slice(json).map_err(|error| damaged(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use shell::rng::OsRng;
+
+    use super::*;
+    use crate::ownership::Record;
+    use crate::store::{Durability, StoreConfig};
+
+    #[test]
+    fn a_process_that_ended_within_its_first_decision_starts_again() {
+        let dir = tempfile::TempDir::new().expect("a directory");
+        let config = StoreConfig::small(Durability::Always);
+        let store = Store::open(&dir.path().join("store"), config).expect("a store");
+        let open = || Record::open(dir.path(), ClusterId(1), "kv-0", &store, &OsRng);
+        store.set_stamp(1).expect("stamped");
+        let first = open().expect("a directory of nobody");
+        assert_eq!(store.stamp().expect("a stamp"), 2);
+        assert_eq!(open().expect("used").server(), first.server());
+        fs::remove_file(dir.path().join(FILE)).expect("removed");
+        assert!(matches!(open(), Err(VolumeError::Damaged { .. })));
+    }
 }
