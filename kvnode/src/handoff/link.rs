@@ -15,6 +15,8 @@ use tokio::sync::mpsc;
 use super::wire::{WireError, frame_len};
 
 const READ_BYTES: usize = 64 << 10;
+/// The longest greeting. Whoever connects is a stranger until it is read.
+const MAX_GREETING_BYTES: usize = 16 << 20;
 
 /// Why a connection is of no more use.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +25,8 @@ pub(crate) enum LinkError {
     Ended,
     #[error("the connection failed: {0}")]
     Io(#[from] io::Error),
+    #[error("a greeting of {0} bytes is over the limit of {MAX_GREETING_BYTES}")]
+    LongGreeting(usize),
     #[error("the peer does not follow the protocol: {0}")]
     Wire(#[from] WireError),
 }
@@ -57,10 +61,28 @@ impl Link {
             if let Some(frame) = self.buffered()? {
                 return Ok(frame);
             }
-            self.buffer.reserve(READ_BYTES);
-            if self.from.read_buf(&mut self.buffer).await? == 0 {
-                return Err(LinkError::Ended);
+            self.read().await?;
+        }
+    }
+
+    /// The first frame of a connection.
+    pub(crate) async fn greeting(&mut self) -> Result<Bytes, LinkError> {
+        loop {
+            match frame_len(&self.buffer)? {
+                None => self.read().await?,
+                Some(length) if length > MAX_GREETING_BYTES => {
+                    return Err(LinkError::LongGreeting(length));
+                }
+                Some(_) => return self.next().await,
             }
+        }
+    }
+
+    async fn read(&mut self) -> Result<(), LinkError> {
+        self.buffer.reserve(READ_BYTES);
+        match self.from.read_buf(&mut self.buffer).await? {
+            0 => Err(LinkError::Ended),
+            _ => Ok(()),
         }
     }
 
@@ -82,5 +104,31 @@ async fn write(mut into: OwnedWriteHalf, mut frames: mpsc::UnboundedReceiver<Byt
             tracing::debug!(%error, "a peer connection ended");
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shell::net::TcpListener;
+
+    use super::*;
+
+    /// What comes of a greeting that announces so many bytes and is that long.
+    async fn greet(announced: usize) -> Result<usize, LinkError> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let peer = TcpStream::connect(listener.local_addr()?).await?;
+        let mut link = Link::new(listener.accept().await?.0);
+        let length = u32::try_from(announced).expect("a length");
+        let peer = Link::new(peer);
+        peer.send(Bytes::copy_from_slice(&length.to_be_bytes()));
+        peer.send(Bytes::from(vec![0; announced.min(MAX_GREETING_BYTES)]));
+        link.greeting().await.map(|frame| frame.len())
+    }
+
+    #[tokio::test]
+    async fn a_greeting_is_bounded() {
+        assert_eq!(greet(MAX_GREETING_BYTES).await.expect("taken"), MAX_GREETING_BYTES);
+        let refused = greet(MAX_GREETING_BYTES + 1).await;
+        assert!(matches!(refused, Err(LinkError::LongGreeting(_))), "{refused:?}");
     }
 }

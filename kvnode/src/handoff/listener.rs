@@ -53,7 +53,7 @@ pub(crate) async fn listen(context: Shared<Context>, listener: TcpListener) {
 
 async fn greet(context: &Context, stream: TcpStream) -> Result<(), LinkError> {
     let mut link = Link::new(stream);
-    let greeting = tokio::time::timeout(GREETING, link.next()).await;
+    let greeting = tokio::time::timeout(GREETING, link.greeting()).await;
     let frame = greeting.map_err(|_| LinkError::Ended)??;
     let ToTarget::Hello(hello) = ToTarget::decode(frame)? else {
         link.send(ToSource::Failed("a greeting comes first".into()).encode());
