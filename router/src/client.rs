@@ -9,17 +9,18 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use dialect::Session;
 use resp::{CommandDecoder, Protocol, Value};
 use ring::Point;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::local::Session;
 use crate::merge::Gather;
 use crate::output::Output;
 use crate::park::Park;
@@ -60,6 +61,19 @@ enum Sink {
     Stream(shell::net::TcpStream),
     /// To whoever asked for one command, as bytes.
     Once(Option<oneshot::Sender<Bytes>>),
+}
+
+impl Sink {
+    /// Of the client, and of this side.
+    fn addresses(&self) -> (String, String) {
+        let text = |address: io::Result<SocketAddr>| {
+            address.map(|address| address.to_string()).unwrap_or_default()
+        };
+        match self {
+            Self::Stream(stream) => (text(stream.peer_addr()), text(stream.local_addr())),
+            Self::Once(_) => Default::default(),
+        }
+    }
 }
 
 struct Core {
@@ -224,11 +238,12 @@ fn for_protocol(reply: Bytes, protocol: Protocol) -> Bytes {
 
 impl Client {
     fn new(sink: Sink, shard: &Shard) -> Rc<Self> {
+        let (peer, local) = sink.addresses();
         let core = Core {
             sink,
             input: BytesMut::new(),
             decoder: CommandDecoder::new(shard.command_limits()),
-            session: Session::new(shard.next_client_id()),
+            session: Session::new(shard.next_client_id(), peer, local, shard.unix_ms()),
             slots: VecDeque::new(),
             first: 0,
             in_flight: 0,

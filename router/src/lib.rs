@@ -8,7 +8,6 @@ mod control;
 mod coordinator;
 mod data;
 mod http;
-mod local;
 mod membership;
 mod merge;
 mod metrics;

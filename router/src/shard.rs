@@ -7,13 +7,13 @@ use std::rc::Rc;
 use std::sync::Arc as Shared;
 use std::time::Duration;
 
+use dialect::Facts;
 use resp::Limits;
 use ring::{Arc, Point};
 use shell::clock::Clock;
 use tokio::sync::Notify;
 
 use crate::client::Client;
-use crate::local::Facts;
 use crate::metrics::{Counters, Metrics};
 use crate::park::Park;
 use crate::table::{NodeIndex, Owner, Table};
@@ -252,22 +252,33 @@ impl Shard {
         clients.iter().for_each(|client| client.end());
     }
 
+    /// The wall clock.
+    pub(crate) fn unix_ms(&self) -> u64 {
+        self.clock.unix_ms()
+    }
+
     /// What INFO and TIME tell.
     pub(crate) fn facts(&self) -> Facts {
         let table = self.table.borrow();
         let connected = self.upstreams.borrow().iter().filter(|up| up.is_connected()).count();
+        let server = vec![("ringkv_role", "router".to_owned())];
+        let cluster = vec![
+            ("ringkv_servers", table.nodes.len().to_string()),
+            ("ringkv_servers_connected", connected.to_string()),
+            ("ringkv_ring_epoch", table.ring_epoch.to_string()),
+        ];
         Facts {
-            unix_micros: self.clock.unix_ms() * 1_000,
+            unix_micros: self.unix_ms().saturating_mul(1_000),
             process_id: std::process::id(),
+            port: self.resp_port,
             uptime_seconds: self.clock.monotonic().as_secs(),
-            resp_port: self.resp_port,
-            clients: self.metrics.clients(),
-            clients_total: self.metrics.clients_total(),
-            clients_max: self.config.clients_max as u64,
-            commands_total: self.metrics.commands_total(),
-            servers: table.nodes.len() as u64,
-            servers_connected: connected as u64,
-            ring_epoch: table.ring_epoch,
+            connected_clients: self.metrics.clients(),
+            max_clients: self.config.clients_max as u64,
+            total_connections: self.metrics.clients_total(),
+            total_commands: self.metrics.commands_total(),
+            max_value_bytes: self.config.value_bytes_max as u64,
+            own: vec![("server", server), ("cluster", cluster)],
+            ..Facts::default()
         }
     }
 }

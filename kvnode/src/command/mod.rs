@@ -4,12 +4,9 @@
 pub(crate) mod connection;
 mod counter;
 mod expiry;
-mod glob;
 mod keys;
 mod number;
 mod piece;
-mod reply;
-pub(crate) mod server;
 mod slice;
 mod string;
 mod versioned;
@@ -23,12 +20,10 @@ use resp::commands::Id;
 
 use crate::store::{RecordKey, StoreError};
 
-pub(crate) use glob::Glob;
-pub(crate) use number::parse_integer;
+pub(crate) use dialect::{Glob, NOT_AN_INTEGER, Reply, SYNTAX_ERROR, parse_integer};
 pub(crate) use piece::{
     Piece, PieceKind, ScanOptions, cursor_reply, next_reply, parse_arc, parse_cursor,
 };
-pub(crate) use reply::Reply;
 
 /// The records that a command works on. Expired records and tombstones are absent in it.
 pub(crate) trait Keyspace {
@@ -65,6 +60,12 @@ pub(crate) enum Failure {
     Store(#[from] StoreError),
 }
 
+impl From<Cow<'static, str>> for Failure {
+    fn from(text: Cow<'static, str>) -> Self {
+        Self::Refused(text)
+    }
+}
+
 impl From<&'static str> for Failure {
     fn from(text: &'static str) -> Self {
         Self::Refused(text.into())
@@ -76,12 +77,6 @@ impl From<String> for Failure {
         Self::Refused(text.into())
     }
 }
-
-pub(crate) const NOT_AN_INTEGER: &str = "ERR value is not an integer or out of range";
-pub(crate) const SYNTAX_ERROR: &str = "ERR syntax error";
-
-/// The Redis whose commands and replies these are; clients choose features by it.
-pub(crate) const REDIS_VERSION: &str = "7.0.15";
 
 type Outcome = Result<Reply, Failure>;
 

@@ -5,18 +5,6 @@ const FRACTION_DIGITS: usize = 17;
 /// One in the fixed-point form.
 const ONE: i128 = 100_000_000_000_000_000;
 
-/// A 64-bit integer in its one canonical form: no sign but `-`, no leading zero, no space.
-pub(crate) fn parse_integer(text: &[u8]) -> Option<i64> {
-    let digits = text.strip_prefix(b"-").unwrap_or(text);
-    match digits {
-        [] | [b'0', _, ..] => return None,
-        [b'0'] if digits.len() != text.len() => return None,
-        _ if digits.len() > 19 || !digits.iter().all(u8::is_ascii_digit) => return None,
-        _ => {}
-    }
-    std::str::from_utf8(text).ok()?.parse().ok()
-}
-
 /// A decimal number. It is exact where it has at most 17 digits after the point and some 20 before
 /// it, so that 3 and 1.1 make 4.1; else it is the nearest double.
 #[derive(Clone, Copy, Debug)]

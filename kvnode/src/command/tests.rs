@@ -1,5 +1,4 @@
 mod expiry;
-mod glob;
 mod model;
 mod number;
 mod piece;

@@ -11,6 +11,7 @@ mod transaction;
 use std::sync::Arc as Shared;
 
 use bytes::Bytes;
+use dialect::{Facts, answer_about_server};
 use handoff::{ClusterId, Server};
 use resp::Command;
 use resp::commands::{CommandSpec, Id, Kind, Spread, lookup, unknown_command_error};
@@ -22,8 +23,7 @@ pub use control::{
     Admission, ControlRequest, ControlSender, OpenedCapture, SegmentState, Segments,
 };
 
-use crate::command::connection::{self, Session};
-use crate::command::server::{self, Facts};
+use crate::command::connection::Session;
 use crate::command::{self, Context, Failure, Piece, Reply, next_reply, parse_arc};
 use crate::metrics::Metrics;
 use crate::store::{BatchNo, HybridClock, MAX_KEY_BYTES, RecordKey, Writer};
@@ -175,13 +175,15 @@ impl Executor {
         match spec.kind {
             Kind::Read | Kind::Write => self.run_keyed(session, command, spec),
             Kind::Connection => {
-                let outcome = connection::run(spec.id, command, session, self.clock.expiry_now());
+                let outcome = session.answer(spec.id, command, self.clock.expiry_now());
                 match outcome {
                     Ok(reply) if spec.id == Id::Quit => Verdict::Close(reply),
                     outcome => answer(outcome, 0),
                 }
             }
-            Kind::Server => answer(server::run(spec.id, command, &self.complete(&facts())), 0),
+            Kind::Server => {
+                answer(answer_about_server(spec.id, command, &self.complete(facts())), 0)
+            }
             Kind::Range => Verdict::Walk(spec.id),
             Kind::Node => self.run_node(session, command, spec.id),
         }
@@ -335,7 +337,7 @@ impl Executor {
             },
             Id::RingkvWatch => match command.arg(1).and_then(command::parse_integer) {
                 Some(number) => Verdict::Watch(u64::try_from(number).unwrap_or(0)),
-                None => answer(Err(command::NOT_AN_INTEGER.into()), 0),
+                None => answer_error(command::NOT_AN_INTEGER.into()),
             },
             _ => {
                 let done = match Piece::parse(id, command) {
@@ -403,15 +405,19 @@ impl Executor {
         self.view.subscribe()
     }
 
-    fn complete(&self, facts: &Facts) -> Facts {
+    fn complete(&self, facts: Facts) -> Facts {
+        let Server { name, incarnation } = &self.identity.server;
+        let arcs = &self.segments.arcs;
+        let server = vec![("server_name", name.clone()), ("run_id", incarnation.to_string())];
+        let cluster = vec![
+            ("ringkv_arcs", arcs.len().to_string()),
+            ("ringkv_ring_share", format!("{:.6}", arcs.arcs().share())),
+        ];
         Facts {
-            unix_ms: self.clock.expiry_now(),
-            server_name: self.identity.server.name.clone(),
-            run_id: self.identity.server.incarnation.to_string(),
+            unix_micros: self.clock.expiry_now().saturating_mul(1_000),
             is_loading: self.segments.admission != Admission::Admitted,
-            arcs: self.segments.arcs.len() as u64,
-            ring_share: self.segments.arcs.arcs().share(),
-            ..facts.clone()
+            own: vec![("server", server), ("cluster", cluster)],
+            ..facts
         }
     }
 }
@@ -454,10 +460,10 @@ fn collect_keys(
     Ok(())
 }
 
-fn answer(outcome: Result<Reply, Failure>, batch: BatchNo) -> Verdict {
+fn answer(outcome: Result<Reply, impl Into<Failure>>, batch: BatchNo) -> Verdict {
     match outcome {
         Ok(reply) => Verdict::Answer(reply, batch),
-        Err(failure) => answer_error(failure.to_string()),
+        Err(failure) => answer_error(failure.into().to_string()),
     }
 }
 

@@ -8,6 +8,7 @@ mod range;
 use std::sync::Arc as Shared;
 
 use ::handoff::{ClusterId, HandoffId, Incarnation, Server};
+use dialect::Facts;
 use prometheus_client::registry::Registry;
 use resp::Command;
 use ring::{Arc, ArcSet, Point};
@@ -21,7 +22,6 @@ use super::{
 };
 use crate::command::Reply;
 use crate::command::connection::Session;
-use crate::command::server::Facts;
 use crate::metrics::Metrics;
 use crate::store::{BatchNo, Durability, HybridClock, MemoryEngine, RecordKey, Store, StoreConfig};
 
@@ -41,7 +41,7 @@ fn identity() -> Identity {
 }
 
 fn session(id: u64) -> Session {
-    Session::new(id, "client:1".into(), "node:1".into(), 0)
+    Session::new(dialect::Session::new(id, "client:1".into(), "node:1".into(), 0))
 }
 
 impl Bench {

@@ -248,7 +248,7 @@ impl Connection {
         if let Reply::Error(_) = reply {
             self.node.metrics.count_error();
         }
-        let protocol = self.session.protocol;
+        let protocol = self.session.protocol();
         let released = self.node.executor.borrow().released();
         self.output.push(batch, released, |out| reply.encode(out, protocol));
     }

@@ -120,7 +120,7 @@ fn open(stream: &TcpStream, address: SocketAddr, id: u64, now_ms: u64) -> Sessio
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
     let local = stream.local_addr().map(|local| local.to_string()).unwrap_or_default();
-    Session::new(id, address.to_string(), local, now_ms)
+    Session::new(dialect::Session::new(id, address.to_string(), local, now_ms))
 }
 
 async fn attend(node: Rc<Node>, connection: Connection) {

@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use std::sync::Arc as Shared;
 use std::time::Duration;
 
+use dialect::Facts;
 use resp::Limits;
 use shell::drain::DrainToken;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use crate::command::server::Facts;
 use crate::executor::{Executor, Hold};
 use crate::metrics::Metrics;
 use crate::store::BatchNo;
@@ -153,7 +153,7 @@ impl Node {
             total_connections: self.metrics.total_connections(),
             total_commands: self.metrics.total_commands(),
             max_value_bytes: count(self.settings.decoder.max_bulk_bytes),
-            fsync_always: self.settings.fsync_always,
+            appendfsync: Some(if self.settings.fsync_always { "always" } else { "everysec" }),
             keys: self.metrics.keys(),
             ..Facts::default()
         }

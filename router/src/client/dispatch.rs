@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
+use dialect::{Reply, answer_about_server};
+use resp::commands::{CommandSpec, Id, Kind};
 use resp::{Command, Decoded, encode};
 use tokio::time::Instant;
 
 use super::{Client, Core, Slot, Work};
-use crate::local;
 use crate::merge::Gather;
 use crate::park::Park;
 use crate::route::{Route, route};
@@ -147,17 +148,14 @@ impl Core {
         }
     }
 
-    fn answer_here(
-        &mut self,
-        spec: &'static resp::commands::CommandSpec,
-        command: &Command,
-        shard: &Shard,
-    ) {
-        let mut reply = BytesMut::new();
-        let facts = shard.facts();
-        let quits = self.session.answer(spec, command, &facts, &mut reply) == local::After::Close;
-        self.push_reply(|out| out.extend_from_slice(&reply));
-        if quits {
+    fn answer_here(&mut self, spec: &'static CommandSpec, command: &Command, shard: &Shard) {
+        let outcome = match spec.kind {
+            Kind::Server => answer_about_server(spec.id, command, &shard.facts()),
+            _ => self.session.answer(spec.id, command, shard.unix_ms()),
+        };
+        let (reply, protocol) = (outcome.unwrap_or_else(Reply::Error), self.session.protocol());
+        self.push_reply(|out| reply.encode(out, protocol));
+        if spec.id == Id::Quit {
             self.ending = true;
             self.input.clear();
         }

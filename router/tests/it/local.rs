@@ -16,7 +16,7 @@ fn commands_about_the_connection_are_answered_by_the_router() {
         ("CLIENT GETNAME", "me"),
         ("CLIENT SETINFO LIB-NAME test", "OK"),
         ("CONFIG GET save", "[save ]"),
-        ("CONFIG GET append*", "[appendfsync always appendonly yes]"),
+        ("CONFIG GET append*", "[appendonly yes]"),
         ("CONFIG GET nothing", "[]"),
         ("RESET", "RESET"),
         ("CLIENT GETNAME", "nil"),

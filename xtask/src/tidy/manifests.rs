@@ -4,7 +4,8 @@
 use super::{File, Finding};
 
 /// A manifest, and what it may not depend on.
-const FORBIDDEN: [(&str, &[&str]); 6] = [
+const FORBIDDEN: [(&str, &[&str]); 7] = [
+    ("crates/dialect/Cargo.toml", &IO_CRATES),
     ("crates/ring/Cargo.toml", &IO_CRATES),
     ("crates/resp/Cargo.toml", &IO_CRATES),
     ("crates/handoff/Cargo.toml", &IO_CRATES),

@@ -45,7 +45,8 @@ const IMPURE: [&str; 10] = [
     "Instant",
 ];
 /// Crates in which every file is pure.
-const PURE_CRATES: [&str; 3] = ["crates/ring/src/", "crates/resp/src/", "crates/handoff/src/"];
+const PURE_CRATES: [&str; 4] =
+    ["crates/dialect/src/", "crates/ring/src/", "crates/resp/src/", "crates/handoff/src/"];
 
 pub(super) fn check(file: &File, findings: &mut Vec<Finding>) {
     for (index, line) in file.text.lines().enumerate() {

@@ -7,42 +7,51 @@ use resp::commands::{
 };
 use resp::{Command, is_keyword};
 
-use super::{Failure, Glob, Outcome, REDIS_VERSION, Reply};
+use super::{Glob, Outcome, REDIS_VERSION, Reply};
 
-/// What the server says about itself.
+/// Names and values.
+pub type Lines = Vec<(&'static str, String)>;
+
+/// What a server says about itself.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Facts {
-    /// The wall clock.
-    pub(crate) unix_ms: u64,
-    pub(crate) server_name: String,
-    pub(crate) run_id: String,
-    pub(crate) process_id: u32,
-    pub(crate) port: u16,
-    pub(crate) uptime_seconds: u64,
-    pub(crate) connected_clients: u64,
-    pub(crate) max_clients: u64,
-    pub(crate) total_connections: u64,
-    pub(crate) total_commands: u64,
-    pub(crate) max_value_bytes: u64,
-    pub(crate) fsync_always: bool,
-    pub(crate) is_loading: bool,
+pub struct Facts {
+    /// The wall clock, in microseconds since the Unix epoch.
+    pub unix_micros: u64,
+    /// The number of the process.
+    pub process_id: u32,
+    /// The port of RESP clients.
+    pub port: u16,
+    /// For how long it has been running.
+    pub uptime_seconds: u64,
+    /// Clients at present.
+    pub connected_clients: u64,
+    /// The most clients at a time.
+    pub max_clients: u64,
+    /// Clients ever.
+    pub total_connections: u64,
+    /// Commands ever.
+    pub total_commands: u64,
+    /// The longest value.
+    pub max_value_bytes: u64,
+    /// When writes are brought to disk, in Redis' word for it; `None` where others keep the data.
+    pub appendfsync: Option<&'static str>,
+    /// It does not serve yet.
+    pub is_loading: bool,
     /// Keys by the last count, if there was one.
-    pub(crate) keys: Option<u64>,
-    pub(crate) arcs: u64,
-    pub(crate) ring_share: f64,
+    pub keys: Option<u64>,
+    /// What only this kind of server has to say, by sections of INFO.
+    pub own: Vec<(&'static str, Lines)>,
 }
 
-/// Runs a command of kind `Server`.
-pub(crate) fn run(id: Id, command: &Command, facts: &Facts) -> Outcome {
+/// Answers a command of kind `Server`.
+pub fn answer_about_server(id: Id, command: &Command, facts: &Facts) -> Outcome {
     match id {
         Id::Info => Ok(info(command, facts)),
         Id::Config => config(command, facts),
         Id::Command => about_commands(command),
         Id::Time => {
-            let (seconds, rest_ms) = (facts.unix_ms / 1000, facts.unix_ms % 1000);
-            let microseconds = rest_ms * 1000;
-            let texts = [seconds, microseconds].map(|number| Reply::text(number.to_string()));
-            Ok(Reply::Array(texts.to_vec()))
+            let parts = [facts.unix_micros / 1_000_000, facts.unix_micros % 1_000_000];
+            Ok(Reply::Array(parts.map(|part| Reply::text(part.to_string())).to_vec()))
         }
         other => Err(format!("ERR {other:?} is not a command on servers").into()),
     }
@@ -71,25 +80,20 @@ fn info(command: &Command, facts: &Facts) -> Reply {
     Reply::Verbatim(text)
 }
 
-type Lines = Vec<(&'static str, String)>;
-
 fn sections(facts: &Facts) -> Vec<(&'static str, Lines)> {
-    let flag = |yes: bool| u8::from(yes).to_string();
-    let keyspace = facts.keys.filter(|keys| *keys > 0);
-    vec![
+    let keys = facts.keys.filter(|keys| *keys > 0);
+    let mut sections = vec![
         (
             "server",
             vec![
                 ("redis_version", REDIS_VERSION.to_owned()),
-                ("ringkv_version", env!("CARGO_PKG_VERSION").to_owned()),
                 ("redis_mode", "standalone".to_owned()),
-                ("os", std::env::consts::OS.to_owned()),
+                ("ringkv_version", env!("CARGO_PKG_VERSION").to_owned()),
                 ("arch_bits", usize::BITS.to_string()),
                 ("process_id", facts.process_id.to_string()),
-                ("run_id", facts.run_id.clone()),
-                ("server_name", facts.server_name.clone()),
                 ("tcp_port", facts.port.to_string()),
                 ("uptime_in_seconds", facts.uptime_seconds.to_string()),
+                ("uptime_in_days", (facts.uptime_seconds / 86_400).to_string()),
             ],
         ),
         (
@@ -97,14 +101,14 @@ fn sections(facts: &Facts) -> Vec<(&'static str, Lines)> {
             vec![
                 ("connected_clients", facts.connected_clients.to_string()),
                 ("maxclients", facts.max_clients.to_string()),
+                ("blocked_clients", "0".to_owned()),
             ],
         ),
         (
             "persistence",
             vec![
-                ("loading", flag(facts.is_loading)),
+                ("loading", u8::from(facts.is_loading).to_string()),
                 ("aof_enabled", "1".to_owned()),
-                ("appendfsync", fsync_word(facts).to_owned()),
             ],
         ),
         (
@@ -115,20 +119,14 @@ fn sections(facts: &Facts) -> Vec<(&'static str, Lines)> {
             ],
         ),
         ("replication", vec![("role", "master".to_owned()), ("connected_slaves", "0".to_owned())]),
-        (
-            "cluster",
-            vec![
-                ("cluster_enabled", "0".to_owned()),
-                ("ringkv_arcs", facts.arcs.to_string()),
-                ("ringkv_ring_share", format!("{:.6}", facts.ring_share)),
-            ],
-        ),
-        ("keyspace", keyspace.map(|keys| ("db0", format!("keys={keys}"))).into_iter().collect()),
-    ]
-}
-
-const fn fsync_word(facts: &Facts) -> &'static str {
-    if facts.fsync_always { "always" } else { "everysec" }
+        ("cluster", vec![("cluster_enabled", "0".to_owned())]),
+        ("keyspace", keys.map(|keys| ("db0", format!("keys={keys}"))).into_iter().collect()),
+    ];
+    for (section, lines) in &mut sections {
+        let own = facts.own.iter().filter(|(name, _)| name == section);
+        lines.extend(own.flat_map(|(_, own)| own.iter().cloned()));
+    }
+    sections
 }
 
 fn config(command: &Command, facts: &Facts) -> Outcome {
@@ -156,8 +154,8 @@ fn config(command: &Command, facts: &Facts) -> Outcome {
 
 /// In the order of their names.
 fn settings(facts: &Facts) -> Lines {
-    vec![
-        ("appendfsync", fsync_word(facts).to_owned()),
+    let fsync = facts.appendfsync.map(|word| ("appendfsync", word.to_owned()));
+    let others = [
         ("appendonly", "yes".to_owned()),
         ("databases", "1".to_owned()),
         ("maxclients", facts.max_clients.to_string()),
@@ -167,25 +165,33 @@ fn settings(facts: &Facts) -> Lines {
         ("proto-max-bulk-len", facts.max_value_bytes.to_string()),
         ("save", String::new()),
         ("timeout", "0".to_owned()),
-    ]
+    ];
+    fsync.into_iter().chain(others).collect()
+}
+
+/// What nodes and routers say to each other is nobody else's.
+fn is_public(spec: &CommandSpec) -> bool {
+    spec.kind != Kind::Node
+}
+
+fn public() -> impl Iterator<Item = &'static CommandSpec> {
+    COMMANDS.iter().filter(|spec| is_public(spec))
 }
 
 fn about_commands(command: &Command) -> Outcome {
     let Some(word) = command.arg(1) else {
-        return Ok(Reply::Array(COMMANDS.iter().map(describe).collect()));
+        return Ok(Reply::Array(public().map(describe).collect()));
     };
-    let named = || command.args().skip(2).map(|name| lookup(&name.to_ascii_lowercase()));
+    let named = || command.args().skip(2).map(|name| lookup(name).filter(|spec| is_public(spec)));
     let subcommand = word.to_ascii_lowercase();
     match (subcommand.as_slice(), command.len()) {
-        (b"count", 2) => Ok(Reply::count(COMMANDS.len())),
-        (b"list", 2..) => {
-            Ok(Reply::Array(COMMANDS.iter().map(|spec| Reply::text(spec.name)).collect()))
-        }
-        (b"info", 2) => Ok(Reply::Array(COMMANDS.iter().map(describe).collect())),
+        (b"count", 2) => Ok(Reply::count(public().count())),
+        (b"list", 2..) => Ok(Reply::Array(public().map(|spec| Reply::text(spec.name)).collect())),
+        (b"info", 2) => Ok(Reply::Array(public().map(describe).collect())),
         (b"info", _) => {
             Ok(Reply::Array(named().map(|spec| spec.map_or(Reply::NullArray, describe)).collect()))
         }
-        (b"docs", 2) => Ok(Reply::Map(COMMANDS.iter().map(document).collect())),
+        (b"docs", 2) => Ok(Reply::Map(public().map(document).collect())),
         (b"docs", _) => Ok(Reply::Map(named().flatten().map(document).collect())),
         (b"getkeys", 4..) => keys_of(command),
         (b"count" | b"getkeys", _) => {
@@ -205,7 +211,7 @@ fn keys_of(command: &Command) -> Outcome {
     let keys: Vec<_> =
         spec.key_places(words).map(|place| Reply::value(command.arg_bytes(place + 2))).collect();
     if keys.is_empty() {
-        return Err(Failure::from("ERR The command has no key arguments"));
+        return Err("ERR The command has no key arguments".into());
     }
     Ok(Reply::Array(keys))
 }

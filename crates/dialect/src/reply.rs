@@ -8,7 +8,7 @@ use resp::encode;
 
 /// One reply.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Reply {
+pub enum Reply {
     /// `+OK`.
     Ok,
     /// A simple string.
@@ -35,27 +35,31 @@ pub(crate) enum Reply {
 
 impl Reply {
     /// A string of bytes made from a text.
-    pub(crate) fn text(text: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
         Self::Bulk(Bytes::from(text.into()))
     }
 
     /// 1 or 0.
-    pub(crate) fn flag(yes: bool) -> Self {
+    #[must_use]
+    pub fn flag(yes: bool) -> Self {
         Self::Integer(i64::from(yes))
     }
 
     /// A count.
-    pub(crate) fn count(count: usize) -> Self {
+    #[must_use]
+    pub fn count(count: usize) -> Self {
         Self::Integer(i64::try_from(count).unwrap_or(i64::MAX))
     }
 
     /// A value, or none.
-    pub(crate) fn value(value: Option<Bytes>) -> Self {
+    #[must_use]
+    pub fn value(value: Option<Bytes>) -> Self {
         value.map_or(Self::Null, Self::Bulk)
     }
 
     /// Writes it in the form of the protocol.
-    pub(crate) fn encode(&self, out: &mut BytesMut, protocol: Protocol) {
+    pub fn encode(&self, out: &mut BytesMut, protocol: Protocol) {
         match self {
             Self::Ok => encode::ok(out),
             Self::Simple(text) => encode::simple(out, text),

@@ -1,4 +1,4 @@
-use super::super::Glob;
+use crate::Glob;
 
 fn check(pattern: &str, fits: &[&str], others: &[&str]) {
     let glob = Glob::new(pattern.as_bytes());

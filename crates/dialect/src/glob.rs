@@ -2,7 +2,7 @@
 
 /// A pattern, read once. Matching takes at most pattern times text steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Glob(Vec<Token>);
+pub struct Glob(Vec<Token>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Token {
@@ -26,7 +26,8 @@ impl Token {
 
 impl Glob {
     /// Reads a pattern; every byte string is one.
-    pub(crate) fn new(mut pattern: &[u8]) -> Self {
+    #[must_use]
+    pub fn new(mut pattern: &[u8]) -> Self {
         let mut tokens = Vec::new();
         while let [first, rest @ ..] = pattern {
             pattern = rest;
@@ -46,7 +47,8 @@ impl Glob {
     }
 
     /// Whether the whole text fits.
-    pub(crate) fn matches(&self, text: &[u8]) -> bool {
+    #[must_use]
+    pub fn matches(&self, text: &[u8]) -> bool {
         let (mut tokens, mut rest) = (self.0.as_slice(), text);
         // Where to go on after a mismatch: behind the last star, which takes one byte more.
         let mut retry: Option<(&[Token], &[u8])> = None;
