@@ -20,21 +20,7 @@ pub(crate) fn next_document(
     observed: &BTreeMap<String, Observation>,
 ) -> Result<Option<RingDocument>, Vec<String>> {
     let failed = |error: DocumentError| vec![error.to_string()];
-    let mut next = document.clone();
-    for server in &wish.accepted {
-        let incarnation = server.incarnation.to_string();
-        if next.is_dead(&server.name, &incarnation) {
-            continue;
-        }
-        let replacement = match observed.get(&server.name) {
-            Some(Observation::Reachable(state)) if state.server != *server => {
-                Some(state.server.incarnation.to_string())
-            }
-            _ => None,
-        };
-        next =
-            next.with_dead(&server.name, &incarnation, replacement.as_deref()).map_err(failed)?;
-    }
+    let mut next = with_accepted_losses(document, wish, observed).map_err(failed)?;
     let mut waiting = Vec::new();
     let mut joiners = Vec::new();
     for name in &wish.members {
@@ -65,6 +51,27 @@ pub(crate) fn next_document(
         }
     }
     Ok((next != *document).then_some(next))
+}
+
+/// The document with every accepted loss declared; a new volume that answers in the place of a
+/// lost one becomes the member.
+pub(crate) fn with_accepted_losses(
+    document: &RingDocument,
+    wish: &Wish,
+    observed: &BTreeMap<String, Observation>,
+) -> Result<RingDocument, DocumentError> {
+    let mut next = document.clone();
+    for server in &wish.accepted {
+        let incarnation = server.incarnation.to_string();
+        if next.is_dead(&server.name, &incarnation) {
+            continue;
+        }
+        let replacement = reachable(observed, &server.name)
+            .filter(|state| state.server != *server)
+            .map(|state| state.server.incarnation.to_string());
+        next = next.with_dead(&server.name, &incarnation, replacement.as_deref())?;
+    }
+    Ok(next)
 }
 
 /// What has to move from what the nodes own now to another ring, by pairs.

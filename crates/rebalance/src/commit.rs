@@ -9,7 +9,9 @@ use node_api::{NodeState, RingRequest, ServerAddresses};
 use ring::{Ring, RingDocument};
 use shell::clock::Clock;
 
-use crate::change::{moves_to, must_record, next_document, reachable, receivers_without_space};
+use crate::change::{
+    moves_to, must_record, next_document, reachable, receivers_without_space, with_accepted_losses,
+};
 use crate::count::count_moves;
 use crate::driver::{Driver, assignment_of};
 use crate::plan::{Plan, PlanState};
@@ -32,7 +34,11 @@ impl<S: RingStore> Driver<S> {
     ) -> (bool, Vec<String>) {
         let Some(document) = self.document.clone() else { return (false, Vec::new()) };
         let next = match &plan.commit {
-            Some(next) => next.clone(),
+            // An accepted loss comes with it: its volume can record nothing any more.
+            Some(next) => match with_accepted_losses(next, wish, observed) {
+                Ok(next) => next,
+                Err(error) => return (false, vec![error.to_string()]),
+            },
             None if plan.state == PlanState::Bootstrapping => return (false, Vec::new()),
             None => match next_document(&document, wish, observed) {
                 Ok(None) => {
@@ -108,11 +114,24 @@ impl<S: RingStore> Driver<S> {
         next.epoch = 1 + recorded.max(committed);
         next.term = self.term;
         let mut missing = Vec::new();
+        let mut recorders = Vec::new();
         for server in must_record(before, &next) {
-            if let Err(problem) = self.record(&server, &next, addresses, observed).await {
-                missing.push(problem);
+            match recorder(&server, addresses, observed) {
+                Ok(at) => recorders.push((server.name, at)),
+                Err(problem) => missing.push(problem),
             }
         }
+        // Nobody records what is known to stay uncommitted.
+        if !missing.is_empty() {
+            return Err(missing);
+        }
+        let request = RingRequest { term: self.term, document: next };
+        for (name, at) in recorders {
+            if let Err(error) = self.shared.client.record_ring(&at.http, &request).await {
+                missing.push(format!("{name} cannot record the next ring: {error}"));
+            }
+        }
+        let next = request.document;
         if !missing.is_empty() {
             return Err(missing);
         }
@@ -120,25 +139,6 @@ impl<S: RingStore> Driver<S> {
         self.swap(next).await.map_err(|error| vec![error.to_string()])?;
         tracing::info!(epoch, members, "committed a ring document");
         Ok(())
-    }
-
-    async fn record(
-        &self,
-        server: &Server,
-        next: &RingDocument,
-        addresses: &BTreeMap<String, ServerAddresses>,
-        observed: &BTreeMap<String, Observation>,
-    ) -> Result<(), String> {
-        let name = &server.name;
-        let (Some(state), Some(at)) = (reachable(observed, name), addresses.get(name)) else {
-            return Err(format!("{name} must record the next ring and does not answer"));
-        };
-        if state.server != *server {
-            return Err(format!("{name} must record the next ring and has another volume"));
-        }
-        let request = RingRequest { term: self.term, document: next.clone() };
-        let recorded = self.shared.client.record_ring(&at.http, &request).await;
-        recorded.map_err(|error| format!("{name} cannot record the next ring: {error}"))
     }
 
     pub(crate) async fn swap(&mut self, next: RingDocument) -> Result<(), RingStoreError> {
@@ -150,4 +150,24 @@ impl<S: RingStore> Driver<S> {
         self.document = Some(next);
         Ok(())
     }
+}
+
+/// Where the server is reached, if the volume that must record the next ring is there.
+fn recorder<'a>(
+    server: &Server,
+    addresses: &'a BTreeMap<String, ServerAddresses>,
+    observed: &BTreeMap<String, Observation>,
+) -> Result<&'a ServerAddresses, String> {
+    let name = &server.name;
+    let (Some(state), Some(at)) = (reachable(observed, name), addresses.get(name)) else {
+        return Err(format!("{name} must record the next ring and does not answer"));
+    };
+    if state.server != *server {
+        return Err(format!(
+            "{name} must record the next ring and has another volume: bring back its volume, or \
+             accept the loss of {}",
+            server.incarnation
+        ));
+    }
+    Ok(at)
 }

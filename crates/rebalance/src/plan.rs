@@ -213,6 +213,13 @@ impl<'a> Planner<'a> {
             // A retired node that is listed again reads the ring again when it is told of it.
             let relisted =
                 state.retired.is_some() && document.members.iter().any(|one| is_volume(state, one));
+            // A retired node that is in no ring any more is about to end.
+            if state.retired.is_some()
+                && !self.is_listed(state)
+                && !input.wanted.contains(&state.server.name)
+            {
+                continue;
+            }
             if state.ring_epoch < document.epoch || relisted {
                 wanting.push(Action::RecordRing { server: server() });
             } else if state.term < input.term {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use ring::Phase;
+use ring::{Phase, RingDocument};
 
 use super::*;
 use crate::world::{CLUSTER, Fault};
@@ -205,6 +205,30 @@ async fn a_loss_is_accepted_by_name_and_incarnation() {
         |status: &Status| status.state == ClusterState::Converged && status.lost.is_empty();
     status_with(&coordinator, is_made_good).await;
     assert!(nodes.world().document.dead[0].settled);
+}
+
+#[tokio::test]
+async fn a_change_that_was_asked_for_after_a_loss_does_not_keep_it_from_being_accepted() {
+    let (nodes, coordinator) = cluster(3).await;
+    let server = nodes.world().nodes["kv-1"].server().clone();
+    nodes.world().fault(Fault::Wiped("kv-1".to_owned()));
+    status_with(&coordinator, |one| one.state == ClusterState::Lost).await;
+    nodes.scale(&coordinator, 4).await.unwrap();
+    let waits = |status: &Status| status.reasons.iter().any(|one| one.contains("another volume"));
+    status_with(&coordinator, waits).await;
+    let epoch = nodes.world().document.epoch;
+    let recorded = nodes.world().nodes["kv-0"].ring_epoch();
+    assert_eq!(recorded, epoch, "what cannot be committed is recorded by nobody");
+
+    // As a coordinator leaves it that ended while it committed.
+    let request = RingDocument { epoch: epoch + 1, ..nodes.world().document.clone() };
+    nodes.world().nodes.get_mut("kv-0").unwrap().record_ring(request).unwrap();
+    coordinator.accept_data_loss(server).unwrap();
+    let is_made_good =
+        |status: &Status| status.state == ClusterState::Converged && status.servers.len() == 4;
+    let status = status_with(&coordinator, is_made_good).await;
+    assert!(status.lost.is_empty());
+    assert!(nodes.world().document.epoch > epoch + 1);
 }
 
 #[tokio::test]

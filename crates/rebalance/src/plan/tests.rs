@@ -112,6 +112,8 @@ fn leavers_retire_and_leave_the_document() {
     for name in ["kv-2", "kv-3"] {
         assert!(world.nodes[name].retired().is_some(), "{name}");
         assert!(world.nodes[name].owned().is_empty(), "{name}");
+        let asked_to_record = world.nodes[name].ring_epoch() == world.document.epoch;
+        assert!(!asked_to_record, "{name} is about to end and is left alone");
     }
 }
 
