@@ -56,8 +56,8 @@ async fn sizes(address: &str) -> anyhow::Result<()> {
     ensure!(answer.starts_with("-ERR"), "SETRANGE past the limit: {answer}");
     ensure!(client.call(&[b"STRLEN", &key]).await?.text() == VALUE_BYTES_MAX.to_string());
     ensure!(client.call(&[b"DEL", &key]).await?.text() == "1");
-    for wrong in ["NOSUCHCOMMAND a", "GET", "SET a b EX 0", "SET a b NX XX", "EXPIRE a soon"] {
-        let answer = client.words(wrong).await?;
+    for wrong in ["NOSUCHCOMMAND", "GET", "SET KEY b EX 0", "SET KEY b NX XX", "EXPIRE KEY soon"] {
+        let answer = client.words(&wrong.replace("KEY", std::str::from_utf8(&key)?)).await?;
         ensure!(answer.starts_with("-ERR"), "{wrong}: {answer}");
     }
     ensure!(client.words("PING").await? == "PONG");
@@ -81,10 +81,9 @@ async fn owned_key(client: &mut Client) -> anyhow::Result<Vec<u8>> {
 
 /// Broken and malicious frames end at most their own connection.
 async fn hostile(address: &str) -> anyhow::Result<()> {
-    let cases: [&[u8]; 11] = [
+    let cases: [&[u8]; 10] = [
         b"*2147483648\r\n$1\r\n",
         b"*1\r\n$99999999999\r\n",
-        b"*-2\r\n",
         b"*1\r\n$-5\r\n",
         b"*1\r\n:5\r\n",
         b"*x\r\n",
@@ -102,6 +101,9 @@ async fn hostile(address: &str) -> anyhow::Result<()> {
         ensure!(answer.starts_with("-ERR"), "{}: {answer}", text(bytes));
         ensure!(bystander.words("PING").await? == "PONG");
     }
+    // Empty arrays are passed over, as Redis does.
+    bystander.send(b"*-2\r\n*0\r\n\r\n").await?;
+    ensure!(bystander.words("PING").await? == "PONG");
     // What is announced is not believed before it comes: nothing is set aside for it.
     let mut announcer = Client::connect(address).await?;
     announcer.send(b"*1000000000\r\n$536870912\r\n").await?;
