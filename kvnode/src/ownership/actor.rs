@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc as Shared;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use handoff::{
     Decisions, HandoffId, Refusal, Side, SourceState, TargetEvent, TargetState, Trim, TrimKind,
@@ -12,7 +13,7 @@ use ring::{ArcSet, RingDocument};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::changes::Preparation;
-use super::file::DecisionsFile;
+use super::file::{DecideError, DecisionsFile};
 use super::messages::{
     Change, ChangeError, Message, Peers, Reply, Route, SourceOutcome, TargetOutcome, TrimJob,
 };
@@ -23,6 +24,8 @@ use crate::store::{BatchNo, HybridClock, Store};
 
 /// Messages that may wait for the actor.
 const MAX_WAITING: usize = 1_024;
+/// A decision is written a second time when nothing was asked for so long.
+const MIRROR_AFTER: Duration = Duration::from_millis(100);
 /// Messages decided with one durable write.
 const MAX_BATCH: usize = 64;
 
@@ -50,7 +53,9 @@ pub(crate) enum After {
 
 pub(crate) struct Actor {
     pub(super) decisions: Decisions,
-    file: DecisionsFile,
+    /// Lent to the thread that writes it.
+    file: Option<DecisionsFile>,
+    is_mirrored: bool,
     pub(super) store: Store,
     clock: HybridClock,
     control: ControlSender,
@@ -93,7 +98,8 @@ pub(crate) async fn start(
     let Record { decisions, file } = parts.record;
     let mut actor = Actor {
         decisions,
-        file,
+        file: Some(file),
+        is_mirrored: true,
         store: parts.store,
         clock: parts.clock,
         control: parts.control,
@@ -137,7 +143,19 @@ impl Actor {
     }
 
     async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
-        while let Some(first) = messages.recv().await {
+        loop {
+            let next = if self.is_mirrored {
+                messages.recv().await
+            } else {
+                match tokio::time::timeout(MIRROR_AFTER, messages.recv()).await {
+                    Ok(next) => next,
+                    Err(_) => {
+                        self.mirror().await;
+                        continue;
+                    }
+                }
+            };
+            let Some(first) = next else { return };
             let mut stops = matches!(first, Message::Stop(_));
             self.take(first).await;
             for _ in 1..MAX_BATCH {
@@ -245,12 +263,28 @@ impl Actor {
     }
 
     async fn persist(&mut self) {
-        let (decisions, store) = (self.decisions.clone(), self.store.clone());
-        let mut file = self.file.clone();
-        let written =
-            tokio::task::spawn_blocking(move || file.write(&decisions, &store).map(|()| file));
+        let store = self.store.clone();
+        self.with_file(move |file, decisions| file.write(decisions, &store)).await;
+        self.is_mirrored = false;
+    }
+
+    async fn mirror(&mut self) {
+        self.with_file(DecisionsFile::mirror).await;
+        self.is_mirrored = true;
+    }
+
+    /// Runs on a thread for blocking work. A failure ends the process.
+    async fn with_file(
+        &mut self,
+        work: impl FnOnce(&mut DecisionsFile, &Decisions) -> Result<(), DecideError> + Send + 'static,
+    ) {
+        let (file, decisions) = (self.file.take(), self.decisions.clone());
+        let written = tokio::task::spawn_blocking(move || {
+            let Some(mut file) = file else { return Err(DecideError::NoFile) };
+            work(&mut file, &decisions).map(|()| file)
+        });
         match written.await {
-            Ok(Ok(file)) => self.file = file,
+            Ok(Ok(file)) => self.file = Some(file),
             Ok(Err(error)) => fatal(&error),
             Err(error) => fatal(&error),
         }

@@ -1,11 +1,18 @@
-//! Shell. The file that holds a node's decisions: small, checksummed, replaced as a whole.
+//! Shell. Where a node's decisions are kept: two small checksummed files, `decisions.a` and
+//! `decisions.b`.
 //!
-//! Format: version byte, CRC-32 of what follows (big-endian), then JSON: the decision's number and
-//! the decisions. The number is in the store as well, on disk there before it is here; so a store
-//! that has lost its newest data is found out.
+//! A decision overwrites the older of the two in place, which takes one short write to disk while
+//! clients wait; a torn write leaves the newer one whole. When there is time the same decision is
+//! written to the other one as well, so that damage to either is no loss.
+//!
+//! Each decision has a number, on disk in the store before it is here. So a store that has lost its
+//! newest data is found out, and so are decisions that are gone from both files.
+//!
+//! Format: version byte, length and CRC-32 of the JSON (4 bytes each, big-endian), the JSON, zeros.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use handoff::{ClusterId, Decisions, Incarnation, Server};
@@ -13,17 +20,30 @@ use serde::{Deserialize, Serialize};
 use shell::rng::Rng;
 
 use super::volume::VolumeError;
-use crate::store::{Store, StoreError, replace_file};
+use crate::store::{Store, StoreError};
 
-const FILE: &str = "decisions";
+pub(crate) const FILES: [&str; 2] = ["decisions.a", "decisions.b"];
 pub(crate) const FORMAT: u8 = 1;
-const HEAD_BYTES: usize = 5;
+const HEAD_BYTES: usize = 9;
+/// Files grow by this much at a time: a write within a file needs no change of its metadata.
+const GROWTH_BYTES: usize = 64 << 10;
 
 /// Where decisions are made durable.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct DecisionsFile {
-    path: PathBuf,
+    dir: PathBuf,
     stamp: u64,
+    slots: [Slot; 2],
+    /// Which slot holds the newest decision.
+    newest: usize,
+    is_mirrored: bool,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    file: Option<File>,
+    /// How long the file is, all of it written once.
+    n_bytes: usize,
 }
 
 #[derive(Serialize)]
@@ -32,7 +52,7 @@ struct Written<'a> {
     decisions: &'a Decisions,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Read {
     stamp: u64,
     decisions: Decisions,
@@ -47,6 +67,10 @@ pub(crate) enum DecideError {
     Io { path: PathBuf, source: io::Error },
     #[error("cannot encode the decisions: {0}")]
     Encode(#[from] serde_json::Error),
+    #[error("the decisions take more than a file holds")]
+    TooLong,
+    #[error("the file of decisions is lost to a thread that ended")]
+    NoFile,
 }
 
 impl DecisionsFile {
@@ -58,43 +82,39 @@ impl DecisionsFile {
         store: &Store,
         rng: &dyn Rng,
     ) -> Result<(Self, Decisions), VolumeError> {
-        let path = dir.join(FILE);
-        let known = store.stamp().map_err(|error| VolumeError::Damaged {
-            path: dir.to_owned(),
-            detail: error.to_string(),
-        })?;
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            // The first decision is who this server is; the process may have ended before it was
-            // in the file, and owned nothing then.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && known <= 1 => {
+        let damaged = |detail: String| VolumeError::Damaged { path: dir.join(FILES[0]), detail };
+        let known = store.stamp().map_err(|error| damaged(error.to_string()))?;
+        let mut file = Self {
+            dir: dir.to_owned(),
+            stamp: known,
+            slots: Default::default(),
+            newest: 0,
+            is_mirrored: false,
+        };
+        let (a, b) = (read(&dir.join(FILES[0]))?, read(&dir.join(FILES[1]))?);
+        let Some((slot, is_mirrored, found)) = newest(a, b) else {
+            // The first decision of all, the incarnation, may have been torn.
+            if known <= 1 {
+                file.stamp = 0;
                 let incarnation = Incarnation(rng.next_u128());
                 let decisions = Decisions::new(cluster, Server { name: name.into(), incarnation });
-                return Ok((Self { path, stamp: known }, decisions));
+                return Ok((file, decisions));
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let detail = format!("it is missing, and {known} decisions were made");
-                return Err(VolumeError::Damaged { path, detail });
-            }
-            Err(source) => return Err(VolumeError::Io { path, source }),
+            return Err(damaged(format!("no whole copy is left of the {known} decisions made")));
         };
-        let Read { stamp, decisions } = decode(&path, &bytes)?;
-        let found = decisions.cluster();
-        if found != cluster {
-            let (found, asked) = (found.to_string(), cluster.to_string());
-            return Err(VolumeError::OtherCluster { path, found, asked });
-        }
-        let found = &decisions.server().name;
-        if found != name {
-            let (found, asked) = (found.clone(), name.to_owned());
-            return Err(VolumeError::OtherServer { path, found, asked });
-        }
+        file.newest = slot;
+        file.is_mirrored = is_mirrored && found.stamp == known;
+        let Read { stamp, decisions } = found;
+        check_owner(dir, &decisions, cluster, name)?;
         if stamp > known {
             let dir = dir.to_owned();
             return Err(VolumeError::StoreBehind { dir, store: known, decided: stamp });
         }
         // The store may be one ahead: the process ended between the two.
-        Ok((Self { path, stamp: known }, decisions))
+        if stamp + 1 < known {
+            return Err(damaged(format!("the newest of {known} decisions is gone")));
+        }
+        Ok((file, decisions))
     }
 
     /// Makes the decisions durable, and everything that the store has committed before. Blocks.
@@ -106,54 +126,142 @@ impl DecisionsFile {
         self.stamp += 1;
         store.set_stamp(self.stamp)?;
         let bytes = encode(self.stamp, decisions)?;
-        replace_file(&self.path, &bytes)
-            .map_err(|source| DecideError::Io { path: self.path.clone(), source })
+        let slot = 1 - self.newest;
+        self.write_slot(slot, &bytes)?;
+        self.newest = slot;
+        self.is_mirrored = false;
+        Ok(())
+    }
+
+    /// Whether both files hold the newest decision.
+    pub(crate) const fn is_mirrored(&self) -> bool {
+        self.is_mirrored
+    }
+
+    /// Writes the newest decision to the other file too.
+    pub(crate) fn mirror(&mut self, decisions: &Decisions) -> Result<(), DecideError> {
+        let bytes = encode(self.stamp, decisions)?;
+        self.write_slot(1 - self.newest, &bytes)?;
+        self.is_mirrored = true;
+        Ok(())
+    }
+
+    /// After a start: both files hold the decisions, with the number that the store has.
+    pub(crate) fn repair(&mut self, decisions: &Decisions) -> Result<(), DecideError> {
+        self.mirror(decisions)?;
+        self.newest = 1 - self.newest;
+        self.mirror(decisions)
+    }
+
+    fn write_slot(&mut self, slot: usize, bytes: &[u8]) -> Result<(), DecideError> {
+        let path = self.dir.join(FILES[slot % 2]);
+        let dir = &self.dir;
+        let slot = &mut self.slots[slot % 2];
+        slot.write(dir, &path, bytes).map_err(|source| DecideError::Io { path, source })
     }
 }
 
-pub(crate) fn encode(stamp: u64, decisions: &Decisions) -> serde_json::Result<Vec<u8>> {
+impl Slot {
+    fn write(&mut self, dir: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => {
+                let file = File::options().create(true).truncate(false).write(true).open(path)?;
+                File::open(dir)?.sync_all()?;
+                none.insert(file)
+            }
+        };
+        if bytes.len() <= self.n_bytes {
+            file.write_all_at(bytes, 0)?;
+            return file.sync_data();
+        }
+        let mut padded = bytes.to_vec();
+        padded.resize(bytes.len().next_multiple_of(GROWTH_BYTES), 0);
+        file.write_all_at(&padded, 0)?;
+        file.sync_all()?;
+        self.n_bytes = padded.len();
+        Ok(())
+    }
+}
+
+/// The newest decision, which slot holds it, and whether both do.
+fn newest(a: Result<Read, String>, b: Result<Read, String>) -> Option<(usize, bool, Read)> {
+    match (a, b) {
+        (Ok(a), Ok(b)) if b.stamp > a.stamp => Some((1, false, b)),
+        (Ok(a), Ok(b)) => Some((0, a.stamp == b.stamp, a)),
+        (Ok(a), Err(_)) => Some((0, false, a)),
+        (Err(_), Ok(b)) => Some((1, false, b)),
+        (Err(_), Err(_)) => None,
+    }
+}
+
+fn check_owner(
+    dir: &Path,
+    decisions: &Decisions,
+    cluster: ClusterId,
+    name: &str,
+) -> Result<(), VolumeError> {
+    let path = dir.to_owned();
+    let found = decisions.cluster();
+    if found != cluster {
+        let (found, asked) = (found.to_string(), cluster.to_string());
+        return Err(VolumeError::OtherCluster { path, found, asked });
+    }
+    let found = &decisions.server().name;
+    if found != name {
+        let (found, asked) = (found.clone(), name.to_owned());
+        return Err(VolumeError::OtherServer { path, found, asked });
+    }
+    Ok(())
+}
+
+pub(crate) fn encode(stamp: u64, decisions: &Decisions) -> Result<Vec<u8>, DecideError> {
     let json = serde_json::to_vec(&Written { stamp, decisions })?;
+    let length = u32::try_from(json.len()).map_err(|_| DecideError::TooLong)?;
     let mut bytes = Vec::with_capacity(HEAD_BYTES + json.len());
     bytes.push(FORMAT);
+    bytes.extend(length.to_be_bytes());
     bytes.extend(crc32fast::hash(&json).to_be_bytes());
     bytes.extend(json);
     Ok(bytes)
 }
 
-fn decode(path: &Path, bytes: &[u8]) -> Result<Read, VolumeError> {
-    let damaged = |detail: String| VolumeError::Damaged { path: path.to_owned(), detail };
-    let (&format, rest) = bytes.split_first().ok_or_else(|| damaged("it is empty".into()))?;
-    if format != FORMAT {
-        let path = path.to_owned();
-        return Err(VolumeError::Format { path, found: format, supported: FORMAT });
+/// What a file holds, or why it holds nothing whole. A file of another format ends the start.
+fn read(path: &Path) -> Result<Result<Read, String>, VolumeError> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(Err("it is missing".to_owned()));
+        }
+        Err(source) => return Err(VolumeError::Io { path: path.to_owned(), source }),
+    };
+    let found = decode(&bytes);
+    match (&found, bytes.first()) {
+        // Zero is what a file that was never written to begins with.
+        (Err(_), Some(&format)) if format > FORMAT => {
+            let path = path.to_owned();
+            Err(VolumeError::Format { path, found: format, supported: FORMAT })
+        }
+        (Err(detail), _) => {
+            tracing::warn!(path = %path.display(), detail, "a copy of the decisions is not whole");
+            Ok(found)
+        }
+        (Ok(_), _) => Ok(found),
     }
-    let (crc, json) =
-        rest.split_first_chunk::<4>().ok_or_else(|| damaged("it is cut short".into()))?;
-    if crc32fast::hash(json) != u32::from_be_bytes(*crc) {
-        return Err(damaged("its checksum does not fit its content".into()));
-    }
-    serde_json::from_slice(json).map_err(|error| damaged(error.to_string()))
 }
 
-#[cfg(test)]
-mod tests {
-    use shell::rng::OsRng;
-
-    use super::*;
-    use crate::ownership::Record;
-    use crate::store::{Durability, StoreConfig};
-
-    #[test]
-    fn a_process_that_ended_within_its_first_decision_starts_again() {
-        let dir = tempfile::TempDir::new().expect("a directory");
-        let config = StoreConfig::small(Durability::Always);
-        let store = Store::open(&dir.path().join("store"), config).expect("a store");
-        let open = || Record::open(dir.path(), ClusterId(1), "kv-0", &store, &OsRng);
-        store.set_stamp(1).expect("stamped");
-        let first = open().expect("a directory of nobody");
-        assert_eq!(store.stamp().expect("a stamp"), 2);
-        assert_eq!(open().expect("used").server(), first.server());
-        fs::remove_file(dir.path().join(FILE)).expect("removed");
-        assert!(matches!(open(), Err(VolumeError::Damaged { .. })));
+fn decode(bytes: &[u8]) -> Result<Read, String> {
+    let cut = || "it is cut short".to_owned();
+    let (&format, rest) = bytes.split_first().ok_or_else(cut)?;
+    if format != FORMAT {
+        return Err(format!("it has format {format}"));
     }
+    let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
+    let (crc, rest) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| cut())?;
+    let json = rest.get(..length).ok_or_else(cut)?;
+    if crc32fast::hash(json) != u32::from_be_bytes(*crc) {
+        return Err("its checksum does not fit its content".to_owned());
+    }
+    serde_json::from_slice(json).map_err(|error| error.to_string())
 }

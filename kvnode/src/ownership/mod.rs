@@ -54,12 +54,17 @@ impl Record {
         rng: &dyn shell::rng::Rng,
     ) -> Result<Self, VolumeError> {
         let (mut file, mut decisions) = DecisionsFile::open(dir, cluster, name, store, rng)?;
-        if decisions.take_changed() {
-            file.write(&decisions, store).map_err(|error| VolumeError::Damaged {
-                path: dir.to_owned(),
-                detail: error.to_string(),
-            })?;
-        }
+        let written = if decisions.take_changed() {
+            file.write(&decisions, store).and_then(|()| file.mirror(&decisions))
+        } else if file.is_mirrored() {
+            Ok(())
+        } else {
+            file.repair(&decisions)
+        };
+        written.map_err(|error| VolumeError::Damaged {
+            path: dir.to_owned(),
+            detail: error.to_string(),
+        })?;
         Ok(Self { decisions, file })
     }
 

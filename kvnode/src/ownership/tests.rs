@@ -8,7 +8,7 @@ use ring::{Arc, ArcSet};
 use shell::rng::OsRng;
 use tempfile::TempDir;
 
-use super::file::FORMAT;
+use super::file::{FILES, FORMAT};
 use super::*;
 use crate::store::{Durability, Store, StoreConfig};
 
@@ -31,6 +31,7 @@ fn used() -> (TempDir, Store, Record) {
     let store = store(dir.path());
     let mut record = open(dir.path(), &store).unwrap();
     record.decisions.take_term(7).unwrap();
+    assert!(record.decisions.take_changed());
     record.file.write(&record.decisions, &store).unwrap();
     (dir, store, record)
 }
@@ -63,29 +64,95 @@ fn another_cluster_or_server_is_refused() {
     assert!(error.to_string().contains("the server kv-0, not to kv-1"), "{error}");
 }
 
-#[test]
-fn damage_is_refused() {
-    let (dir, store, _) = used();
-    let path = dir.path().join("decisions");
-    let sound = fs::read(&path).unwrap();
-    for at in [1, 4, 5, sound.len() / 2, sound.len() - 1] {
+fn paths(dir: &Path) -> [std::path::PathBuf; 2] {
+    FILES.map(|name| dir.join(name))
+}
+
+/// What a start finds after each byte of a file was damaged in turn, in places.
+fn with_damage(path: &Path, mut check: impl FnMut()) {
+    let sound = fs::read(path).unwrap();
+    let length = sound.iter().rposition(|byte| *byte != 0).unwrap();
+    for at in [0, 1, 4, 5, 8, 9, length / 2, length] {
         let mut damaged = sound.clone();
         damaged[at] ^= 1;
-        fs::write(&path, damaged).unwrap();
-        check_refused(dir.path(), &store, &["is damaged", "checksum", "restore"]);
+        fs::write(path, damaged).unwrap();
+        check();
     }
-    for length in 0..5 {
-        fs::write(&path, &sound[..length]).unwrap();
-        check_refused(dir.path(), &store, &["is damaged", "restore"]);
+    for length in [0, 5, 9, length / 2] {
+        fs::write(path, &sound[..length]).unwrap();
+        check();
     }
-    let mut newer = sound.clone();
+    fs::remove_file(path).unwrap();
+    check();
+    fs::write(path, sound).unwrap();
+}
+
+#[test]
+fn damage_to_one_file_is_made_good_and_to_both_is_refused() {
+    let (dir, store, record) = used();
+    drop(open(dir.path(), &store).unwrap());
+    let [a, b] = paths(dir.path());
+    assert_eq!(fs::read(&a).unwrap(), fs::read(&b).unwrap());
+    for (one, other) in [(&a, &b), (&b, &a)] {
+        let kept = fs::read(other).unwrap();
+        with_damage(one, || {
+            let repaired = open(dir.path(), &store).unwrap();
+            assert_eq!(repaired.decisions, record.decisions);
+            drop(repaired);
+            assert_eq!(fs::read(one).unwrap(), kept);
+        });
+    }
+    let sound = fs::read(&b).unwrap();
+    with_damage(&a, || {
+        fs::write(&b, &sound[..20]).unwrap();
+        check_refused(dir.path(), &store, &["is damaged", "no whole copy", "restore"]);
+    });
+}
+
+#[test]
+fn a_torn_decision_was_not_made() {
+    let (dir, store, _) = used();
+    let mut record = open(dir.path(), &store).unwrap();
+    let before = record.decisions.clone();
+    let paths = paths(dir.path());
+    let contents = || paths.clone().map(|path| fs::read(path).unwrap());
+    for _ in 0..4 {
+        let old = contents();
+        record.decisions.take_term(8).unwrap();
+        assert!(record.decisions.take_changed());
+        record.file.write(&record.decisions, &store).unwrap();
+        let new = contents();
+        let written = usize::from(new[0] == old[0]);
+        assert_eq!(new[1 - written], old[1 - written], "one file at a time");
+        fs::write(&paths[written], &new[written][..30]).unwrap();
+        record = open(dir.path(), &store).unwrap();
+        assert_eq!(record.decisions, before);
+    }
+}
+
+#[test]
+fn a_decision_that_is_gone_is_missed() {
+    let (dir, store, _) = used();
+    let mut record = open(dir.path(), &store).unwrap();
+    let old = paths(dir.path()).map(|path| fs::read(path).unwrap());
+    for term in 8..10 {
+        record.decisions.take_term(term).unwrap();
+        record.file.write(&record.decisions, &store).unwrap();
+    }
+    for (path, old) in paths(dir.path()).iter().zip(old) {
+        fs::write(path, old).unwrap();
+    }
+    check_refused(dir.path(), &store, &["is damaged", "decisions is gone", "restore"]);
+}
+
+#[test]
+fn a_newer_format_is_refused() {
+    let (dir, store, _) = used();
+    let [a, _] = paths(dir.path());
+    let mut newer = fs::read(&a).unwrap_or_else(|_| vec![FORMAT; 20]);
     newer[0] = FORMAT + 1;
-    fs::write(&path, newer).unwrap();
-    check_refused(dir.path(), &store, &["has format", "start the version"]);
-    fs::remove_file(&path).unwrap();
-    check_refused(dir.path(), &store, &["it is missing", "restore"]);
-    fs::write(&path, sound).unwrap();
-    assert!(open(dir.path(), &store).is_ok());
+    fs::write(&a, newer).unwrap();
+    check_refused(dir.path(), &store, &["has format 2", "start the version"]);
 }
 
 #[test]
@@ -98,19 +165,37 @@ fn a_store_that_lost_decisions_is_refused() {
     check_refused(dir.path(), &rolled_back, &["has lost data", "up to 1", "2 were made"]);
     rolled_back.set_stamp(2).unwrap();
     assert!(open(dir.path(), &rolled_back).is_ok());
-    // The process ended between the stamp and the file.
-    rolled_back.set_stamp(3).unwrap();
-    assert!(open(dir.path(), &rolled_back).is_ok());
+    // The process ended between the stamp and the file, and again.
+    for stamp in 3..6 {
+        rolled_back.set_stamp(stamp).unwrap();
+        assert!(open(dir.path(), &rolled_back).is_ok());
+    }
+}
+
+#[test]
+fn a_first_start_may_be_interrupted() {
+    let dir = TempDir::new().unwrap();
+    let store = store(dir.path());
+    let [a, b] = paths(dir.path());
+    for torn in [a, b] {
+        store.set_stamp(1).unwrap();
+        fs::write(&torn, [FORMAT, 0]).unwrap();
+    }
+    let record = open(dir.path(), &store).unwrap();
+    assert_eq!(open(dir.path(), &store).unwrap().server(), record.server());
+    assert_eq!(store.stamp().unwrap(), 1);
 }
 
 #[test]
 fn the_released_format_is_read() {
-    let dir = TempDir::new().unwrap();
-    let store = store(dir.path());
-    store.set_stamp(9).unwrap();
-    fs::write(dir.path().join("decisions"), FIXTURE).unwrap();
-    let record = open(dir.path(), &store).unwrap();
-    assert_eq!(record.decisions, sample());
+    for name in FILES {
+        let dir = TempDir::new().unwrap();
+        let store = store(dir.path());
+        store.set_stamp(9).unwrap();
+        fs::write(dir.path().join(name), FIXTURE).unwrap();
+        let record = open(dir.path(), &store).unwrap();
+        assert_eq!(record.decisions, sample());
+    }
 }
 
 #[test]

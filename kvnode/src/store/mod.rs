@@ -38,7 +38,6 @@ pub use sweep::{Due, Sweeper};
 pub use trim::{Applied, Trim, Trimmed};
 pub use writer::{Writer, WriterScan};
 
-pub(crate) use format::replace as replace_file;
 use pipeline::Pipeline;
 use record::key_range;
 
