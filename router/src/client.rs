@@ -34,7 +34,7 @@ mod serve;
 pub(crate) use serve::{refuse, serve, submit};
 
 /// Pause before a stalled client tries again by itself: at first, and at most.
-const RETRY: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
+const RETRY: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
 /// Unsent answers from which on writing them may let the client send more.
 const MUCH_OUTPUT: usize = 64 * 1024;
 
@@ -92,7 +92,8 @@ struct Core {
     /// Keys of commands under way that a later command could otherwise overtake.
     touched: Touched,
     stalled: bool,
-    /// Attempts since something waited last without having to, and when the next is due.
+    /// Attempts since the table changed or something that waited was answered, and when the next
+    /// is due.
     attempts: u32,
     retry_at: Option<Instant>,
     /// The table by which the commands under way were sent.

@@ -58,6 +58,9 @@ impl Core {
             return false;
         }
         self.generation = shard.generation();
+        if changed {
+            self.attempts = 0;
+        }
         if !self.stalled {
             return true;
         }
