@@ -49,6 +49,8 @@ pub(crate) async fn run(
         tables.send_if_modified(|published| {
             let changed = **published != table;
             if changed {
+                let (segments, frozen) = (table.segments().len(), table.frozen_segments());
+                tracing::debug!(ring_epoch = table.ring_epoch, segments, frozen, "another table");
                 *published = Shared::new(table);
             }
             changed

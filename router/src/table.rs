@@ -166,6 +166,13 @@ impl Table {
             && self.segments == other.segments
     }
 
+    /// How many segments hold their commands until a handoff is decided.
+    pub(crate) fn frozen_segments(&self) -> usize {
+        let frozen =
+            |segment: &&Segment| matches!(segment.owner, Owner::Claimed { frozen: true, .. });
+        self.segments.iter().filter(frozen).count()
+    }
+
     /// Whether every point has an owner.
     pub(crate) fn is_complete(&self) -> bool {
         self.segments.iter().all(|segment| matches!(segment.owner, Owner::Claimed { .. }))
