@@ -12,11 +12,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 
-use super::wire::{WireError, frame_len};
+use super::wire::{MAX_FRAME_BYTES, MAX_SHORT_FRAME_BYTES, WireError, frame_len};
 
 const READ_BYTES: usize = 64 << 10;
-/// The longest greeting. Whoever connects is a stranger until it is read.
-const MAX_GREETING_BYTES: usize = 16 << 20;
 
 /// Why a connection is of no more use.
 #[derive(Debug, thiserror::Error)]
@@ -25,8 +23,6 @@ pub(crate) enum LinkError {
     Ended,
     #[error("the connection failed: {0}")]
     Io(#[from] io::Error),
-    #[error("a greeting of {0} bytes is over the limit of {MAX_GREETING_BYTES}")]
-    LongGreeting(usize),
     #[error("the peer does not follow the protocol: {0}")]
     Wire(#[from] WireError),
 }
@@ -36,6 +32,7 @@ pub(crate) enum LinkError {
 pub(crate) struct Link {
     from: OwnedReadHalf,
     buffer: BytesMut,
+    max_frame_bytes: usize,
     to: mpsc::UnboundedSender<Bytes>,
 }
 
@@ -47,7 +44,12 @@ impl Link {
         let (from, into) = stream.into_split();
         let (to, frames) = mpsc::unbounded_channel();
         tokio::spawn(write(into, frames));
-        Self { from, buffer: BytesMut::new(), to }
+        Self { from, buffer: BytesMut::new(), max_frame_bytes: MAX_SHORT_FRAME_BYTES, to }
+    }
+
+    /// The peer has greeted and may send records, which are long.
+    pub(crate) const fn expect_records(&mut self) {
+        self.max_frame_bytes = MAX_FRAME_BYTES;
     }
 
     /// Sends a frame; that it was not sent shows when the link is read.
@@ -65,19 +67,6 @@ impl Link {
         }
     }
 
-    /// The first frame of a connection.
-    pub(crate) async fn greeting(&mut self) -> Result<Bytes, LinkError> {
-        loop {
-            match frame_len(&self.buffer)? {
-                None => self.read().await?,
-                Some(length) if length > MAX_GREETING_BYTES => {
-                    return Err(LinkError::LongGreeting(length));
-                }
-                Some(_) => return self.next().await,
-            }
-        }
-    }
-
     async fn read(&mut self) -> Result<(), LinkError> {
         self.buffer.reserve(READ_BYTES);
         match self.from.read_buf(&mut self.buffer).await? {
@@ -88,7 +77,7 @@ impl Link {
 
     /// The next frame, if it has come already.
     pub(crate) fn buffered(&mut self) -> Result<Option<Bytes>, LinkError> {
-        let Some(length) = frame_len(&self.buffer)? else { return Ok(None) };
+        let Some(length) = frame_len(&self.buffer, self.max_frame_bytes)? else { return Ok(None) };
         if self.buffer.len() < 4 + length {
             return Ok(None);
         }
@@ -113,22 +102,27 @@ mod tests {
 
     use super::*;
 
-    /// What comes of a greeting that announces so many bytes and is that long.
-    async fn greet(announced: usize) -> Result<usize, LinkError> {
+    /// What comes of a first frame that announces so many bytes and is that long.
+    async fn receive(announced: usize, from_a_source: bool) -> Result<usize, LinkError> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let peer = TcpStream::connect(listener.local_addr()?).await?;
         let mut link = Link::new(listener.accept().await?.0);
+        if from_a_source {
+            link.expect_records();
+        }
         let length = u32::try_from(announced).expect("a length");
         let peer = Link::new(peer);
         peer.send(Bytes::copy_from_slice(&length.to_be_bytes()));
-        peer.send(Bytes::from(vec![0; announced.min(MAX_GREETING_BYTES)]));
-        link.greeting().await.map(|frame| frame.len())
+        peer.send(Bytes::from(vec![0; announced.min(MAX_SHORT_FRAME_BYTES + 1)]));
+        link.next().await.map(|frame| frame.len())
     }
 
     #[tokio::test]
-    async fn a_greeting_is_bounded() {
-        assert_eq!(greet(MAX_GREETING_BYTES).await.expect("taken"), MAX_GREETING_BYTES);
-        let refused = greet(MAX_GREETING_BYTES + 1).await;
-        assert!(matches!(refused, Err(LinkError::LongGreeting(_))), "{refused:?}");
+    async fn a_stranger_gets_little_memory() {
+        let limit = MAX_SHORT_FRAME_BYTES;
+        assert_eq!(receive(limit, false).await.expect("taken"), limit);
+        let refused = receive(limit + 1, false).await;
+        assert!(matches!(refused, Err(LinkError::Wire(WireError::TooLong { .. }))), "{refused:?}");
+        assert_eq!(receive(limit + 1, true).await.expect("taken"), limit + 1);
     }
 }

@@ -53,7 +53,7 @@ pub(crate) async fn listen(context: Shared<Context>, listener: TcpListener) {
 
 async fn greet(context: &Context, stream: TcpStream) -> Result<(), LinkError> {
     let mut link = Link::new(stream);
-    let greeting = tokio::time::timeout(GREETING, link.greeting()).await;
+    let greeting = tokio::time::timeout(GREETING, link.next()).await;
     let frame = greeting.map_err(|_| LinkError::Ended)??;
     let ToTarget::Hello(hello) = ToTarget::decode(frame)? else {
         link.send(ToSource::Failed("a greeting comes first".into()).encode());
@@ -65,6 +65,7 @@ async fn greet(context: &Context, stream: TcpStream) -> Result<(), LinkError> {
     }
     match context.ownership.route(hello.id).await {
         Ok(Route::Driver(driver)) => {
+            link.expect_records();
             let _ = driver.send(TargetCommand::Connected(Box::new((link, *hello))));
         }
         Ok(Route::Record) => answer_from_record(context, &link, &hello).await,

@@ -2,7 +2,7 @@
 //! for blocking work.
 
 use bytes::Bytes;
-use handoff::Cursor;
+use handoff::{Cursor, Version};
 use ring::{ArcSet, Point};
 use tokio::sync::mpsc;
 
@@ -19,26 +19,28 @@ const READ_AHEAD: usize = 1;
 pub(crate) struct Piece {
     pub(crate) records: Vec<(RecordKey, Bytes)>,
     pub(crate) n_bytes: usize,
+    /// The newest of them.
+    max_version: Version,
     /// Every record up to this point has been seen.
     pub(crate) passed: Option<Point>,
     pub(crate) is_last: bool,
 }
 
-/// Scans from a cursor; the scan ends when the receiver is dropped.
+/// Scans from a cursor; the scan ends when the receiver is dropped. Writes up to the version
+/// `durable` are on disk; a piece that has newer ones comes when these are as well, so that a target
+/// never holds a write that its source could lose.
 pub(crate) fn start(
     store: Store,
     arcs: ArcSet,
     from: Cursor,
+    durable: Version,
     chunk_bytes: usize,
 ) -> mpsc::Receiver<Result<Piece, String>> {
     let (pieces, receiver) = mpsc::channel(READ_AHEAD);
     tokio::task::spawn_blocking(move || {
-        let mut scan = Scan { store: store.clone(), arcs, from, chunk_bytes, after: None };
+        let mut scan = Scan { store, arcs, from, durable, chunk_bytes, after: None };
         loop {
-            // What was read may not be on disk yet; the target must not have what this node may
-            // still lose.
-            let piece = scan.next().and_then(|piece| store.sync().map(|()| piece));
-            let piece = piece.map_err(|error| error.or_fatal().to_string());
+            let piece = scan.next_durable().map_err(|error| error.or_fatal().to_string());
             let ends = piece.as_ref().map_or(true, |piece| piece.is_last);
             if pieces.blocking_send(piece).is_err() || ends {
                 return;
@@ -52,11 +54,21 @@ struct Scan {
     store: Store,
     arcs: ArcSet,
     from: Cursor,
+    durable: Version,
     chunk_bytes: usize,
     after: Option<RecordKey>,
 }
 
 impl Scan {
+    fn next_durable(&mut self) -> Result<Piece, StoreError> {
+        let piece = self.next()?;
+        if piece.max_version > self.durable {
+            self.store.sync()?;
+            self.durable = piece.max_version;
+        }
+        Ok(piece)
+    }
+
     fn next(&mut self) -> Result<Piece, StoreError> {
         let mut piece = Piece::default();
         let mut n_seen = 0;
@@ -70,6 +82,7 @@ impl Scan {
                 let head = RecordHead::decode(&record)?;
                 if self.from.lacks(key.point(), head.version) {
                     piece.n_bytes += key.as_bytes().len() + record.len() + RECORD_OVERHEAD_BYTES;
+                    piece.max_version = piece.max_version.max(head.version);
                     piece.records.push((key.clone(), record));
                 }
                 n_seen += 1;
@@ -87,3 +100,6 @@ impl Scan {
         Ok(piece)
     }
 }
+
+#[cfg(test)]
+mod tests;

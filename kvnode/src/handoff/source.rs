@@ -27,6 +27,8 @@ const BACKOFF_MIN: Duration = Duration::from_millis(10);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// While arcs are frozen writers wait, so attempts stay close together.
 const BACKOFF_MAX_FROZEN: Duration = Duration::from_millis(50);
+/// When a sync is asked for again.
+const SYNC_AGAIN: Duration = Duration::from_millis(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One handoff to drive.
@@ -275,12 +277,17 @@ impl Driver {
         });
     }
 
-    /// Returns when this batch of writes is on disk.
+    /// Returns when this batch of writes is on disk. The data thread may not have sealed it yet,
+    /// and what is not sealed cannot be synced: so that is asked for again.
     async fn durable(&self, batch: BatchNo) {
         let store = &self.context.store;
-        if store.durable() < batch {
+        let mut durable = store.durable_watch();
+        while store.durable() < batch {
             store.request_sync();
-            let _ = store.durable_watch().wait_for(|durable| *durable >= batch).await;
+            let reached = durable.wait_for(|durable| *durable >= batch);
+            if let Ok(Err(_)) = tokio::time::timeout(SYNC_AGAIN, reached).await {
+                return;
+            }
         }
     }
 }

@@ -6,23 +6,29 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use handoff::{ClusterId, Cursor, Epoch, HandoffId, Moved, Server, Version};
-use ring::{ArcSet, Point};
+use ring::{ArcSet, MAX_NAME_BYTES, Point};
 use serde::{Deserialize, Serialize};
 
 use crate::store::RecordKey;
 
 /// The version of all frames.
 pub(crate) const WIRE_VERSION: u8 = 1;
-/// The longest frame that is taken. A chunk holds one record at least, however long.
+/// The longest frame that a source may send once it has greeted. A chunk holds one record at
+/// least, however long.
 pub(crate) const MAX_FRAME_BYTES: usize = 528 << 20;
+/// The longest greeting, and the longest frame of a target: whoever is not known, and whoever has
+/// little to say, gets no more memory than this.
+pub(crate) const MAX_SHORT_FRAME_BYTES: usize = 2 << 20;
+/// The most arcs that a greeting names: more than the tokens of any one server.
+pub(crate) const MAX_ARCS: usize = 16_384;
 /// What a record costs in a chunk beside its bytes.
 pub(crate) const RECORD_OVERHEAD_BYTES: usize = 8;
 
 /// A frame that does not follow the format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum WireError {
-    #[error("a frame of {0} bytes is over the limit of {MAX_FRAME_BYTES}")]
-    TooLong(usize),
+    #[error("a frame of {length} bytes is over the limit of {limit}")]
+    TooLong { length: usize, limit: usize },
     #[error("a frame has version {0}, this program reads {WIRE_VERSION}")]
     Version(u8),
     #[error("a frame of kind {0} is not known here")]
@@ -119,11 +125,11 @@ const SETTLED: u8 = 69;
 const FAILED: u8 = 70;
 
 /// The length of the next frame after its length field, or `None` where that is not there yet.
-pub(crate) fn frame_len(buffer: &[u8]) -> Result<Option<usize>, WireError> {
+pub(crate) fn frame_len(buffer: &[u8], limit: usize) -> Result<Option<usize>, WireError> {
     let Some(length) = buffer.first_chunk::<4>() else { return Ok(None) };
     let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| WireError::Malformed)?;
-    if length > MAX_FRAME_BYTES {
-        return Err(WireError::TooLong(length));
+    if length > limit {
+        return Err(WireError::TooLong { length, limit });
     }
     Ok(Some(length))
 }
@@ -169,8 +175,7 @@ impl ToTarget {
         let (kind, mut content) = open(frame)?;
         let message = match kind {
             HELLO => {
-                let hello = serde_json::from_slice(&content).map_err(|_| WireError::Malformed)?;
-                return Ok(Self::Hello(Box::new(hello)));
+                return Ok(Self::Hello(Box::new(get_hello(&content)?)));
             }
             CHUNK => Self::Chunk(get_records(&mut content)?),
             WATERMARK => Self::Watermark(get_cursor(&mut content)?),
@@ -274,6 +279,17 @@ fn get_bytes(from: &mut Bytes) -> Result<Bytes, WireError> {
         return Err(WireError::Malformed);
     }
     Ok(from.split_to(length))
+}
+
+fn get_hello(content: &[u8]) -> Result<Hello, WireError> {
+    if content.len() > MAX_SHORT_FRAME_BYTES {
+        return Err(WireError::Malformed);
+    }
+    let hello: Hello = serde_json::from_slice(content).map_err(|_| WireError::Malformed)?;
+    let names = [&hello.source.name, &hello.target.name];
+    let are_named = names.into_iter().all(|name| (1..=MAX_NAME_BYTES).contains(&name.len()));
+    let has_arcs = (1..=MAX_ARCS).contains(&hello.arcs.len());
+    if are_named && has_arcs { Ok(hello) } else { Err(WireError::Malformed) }
 }
 
 fn get_records(from: &mut Bytes) -> Result<Vec<(RecordKey, Bytes)>, WireError> {

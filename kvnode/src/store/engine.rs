@@ -145,7 +145,11 @@ impl FjallEngine {
             let (path, memtable_bytes) = (path.to_owned(), sizes.memtable_bytes);
             Ok(Self { path, db, records, expiry, meta, memtable_bytes, newest_journal })
         };
-        open().map_err(|error| open_error(path, error))
+        let engine = open().map_err(|error| open_error(path, error))?;
+        // What an earlier process committed and did not sync may be in the page cache only, and
+        // from here on it counts as being on disk.
+        engine.sync().map_err(|error| open_failure(path, error))?;
+        Ok(engine)
     }
 
     /// fjall does not say what made it stop, so say at least whether it was want of space.
@@ -271,11 +275,15 @@ fn store_error(error: fjall::Error) -> StoreError {
 fn open_error(path: &Path, error: fjall::Error) -> OpenError {
     match error {
         fjall::Error::Locked => OpenError::Locked { path: path.to_owned() },
-        error => match store_error(error) {
-            StoreError::Io(source) => OpenError::from_io(path, source),
-            StoreError::Corrupt(detail) | StoreError::Stopped(detail) => {
-                OpenError::Corrupt { path: path.to_owned(), detail }
-            }
-        },
+        error => open_failure(path, store_error(error)),
+    }
+}
+
+fn open_failure(path: &Path, error: StoreError) -> OpenError {
+    match error {
+        StoreError::Io(source) => OpenError::from_io(path, source),
+        StoreError::Corrupt(detail) | StoreError::Stopped(detail) => {
+            OpenError::Corrupt { path: path.to_owned(), detail }
+        }
     }
 }

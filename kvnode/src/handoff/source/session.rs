@@ -227,7 +227,7 @@ impl Driver {
         self.count();
         let (store, arcs) = (context.store.clone(), self.terms.arcs.clone());
         session.stream = Some(Stream {
-            pieces: scan::start(store, arcs, from, context.limits.chunk_bytes),
+            pieces: scan::start(store, arcs, from, base.version, context.limits.chunk_bytes),
             from,
             base: base.version,
             drained: 0,

@@ -106,6 +106,10 @@ impl Driver {
             if !self.terms.arcs.contains(key.point()) {
                 return Err(Trouble::Protocol("a record lies outside of the arcs"));
             }
+            // It would never be found again.
+            if !key.point_fits_key() {
+                return Err(Trouble::Protocol("a record does not lie at the point of its key"));
+            }
             connection.n_bytes += key.as_bytes().len() + record.len();
         }
         connection.is_unconfirmed = true;

@@ -10,7 +10,7 @@ use node_api::Phase;
 use ring::{Arc, ArcSet, Point};
 
 use super::cluster::{CLUSTER, Cluster};
-use crate::handoff::wire::{End, Hello, Standing, ToSource, ToTarget, frame_len};
+use crate::handoff::wire::{End, Hello, MAX_FRAME_BYTES, Standing, ToSource, ToTarget, frame_len};
 use crate::store::{Durability, Record, RecordKey};
 
 const ID: HandoffId = HandoffId(7);
@@ -39,7 +39,7 @@ impl Peer {
     /// The next frame, or `None` when the node has ended the connection.
     fn next(&mut self) -> Option<Bytes> {
         loop {
-            if let Some(length) = frame_len(&self.buffer).unwrap()
+            if let Some(length) = frame_len(&self.buffer, MAX_FRAME_BYTES).unwrap()
                 && self.buffer.len() >= 4 + length
             {
                 self.buffer.advance(4);
@@ -542,15 +542,24 @@ fn what_breaks_the_protocol_is_not_taken() {
     let outside = (0..).map(|n| format!("other-{n}"));
     let outside = outside.into_iter().find(|key| !arcs.contains(Point::of(key.as_bytes())));
     let end = End { attempt: 1, watermark: 11, wall_clock_ms: 1, version_clock: 11 };
-    let frames =
-        [ToTarget::Chunk(vec![record(&outside.unwrap(), 1, Some("value"))]), ToTarget::End(end)];
+    let (_, value) = record(&inside, 1, Some("value"));
+    let point = Point::of(inside.as_bytes());
+    let misplaced = RecordKey::with_point(point, b"whose point is elsewhere");
+    let frames = [
+        ToTarget::Chunk(vec![record(&outside.unwrap(), 1, Some("value"))]),
+        ToTarget::Chunk(vec![(misplaced, value)]),
+        ToTarget::End(end),
+    ];
     for frame in frames {
         let (mut source, _) = FakeSource::answer_to(&cluster, &arcs, Standing::Copying);
         source.say(&ToTarget::Chunk(vec![record(&inside, 1, Some("value"))]));
         source.say(&frame);
+        let mut last = None;
         while let Some(answer) = source.answer() {
             assert!(!matches!(answer, ToSource::Yes(_)), "{answer:?}");
+            last = Some(answer);
         }
+        assert!(matches!(last, Some(ToSource::Failed(_))), "{last:?}");
         assert_eq!(cluster.handoff("b", ID).unwrap().phase, Phase::Receiving);
     }
 }

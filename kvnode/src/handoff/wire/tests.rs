@@ -72,7 +72,7 @@ fn line(name: &str, frame: &[u8]) -> String {
 
 /// The content of a whole frame, as a link gives it.
 fn content(frame: &Bytes) -> Bytes {
-    let length = frame_len(frame).unwrap().unwrap();
+    let length = frame_len(frame, MAX_FRAME_BYTES).unwrap().unwrap();
     assert_eq!(length, frame.len() - 4);
     frame.slice(4..)
 }
@@ -112,10 +112,50 @@ fn a_frame_of_another_version_or_kind_is_refused() {
 #[test]
 fn the_length_of_a_frame_is_bounded() {
     let head = |length: usize| u32::try_from(length).unwrap().to_be_bytes();
-    assert_eq!(frame_len(&head(MAX_FRAME_BYTES)), Ok(Some(MAX_FRAME_BYTES)));
-    let over = MAX_FRAME_BYTES + 1;
-    assert_eq!(frame_len(&head(over)), Err(WireError::TooLong(over)));
-    assert_eq!(frame_len(&head(5)[..3]), Ok(None));
+    for limit in [MAX_SHORT_FRAME_BYTES, MAX_FRAME_BYTES] {
+        assert_eq!(frame_len(&head(limit), limit), Ok(Some(limit)));
+        let too_long = WireError::TooLong { length: limit + 1, limit };
+        assert_eq!(frame_len(&head(limit + 1), limit), Err(too_long));
+    }
+    assert_eq!(frame_len(&head(5)[..3], MAX_FRAME_BYTES), Ok(None));
+}
+
+fn hello(source: &str, target: &str, n_arcs: u128) -> ToTarget {
+    let arcs = (0..n_arcs).filter_map(|n| Arc::new(Point(n * 4), Point(n * 4 + 1)));
+    ToTarget::Hello(Box::new(Hello {
+        id: HandoffId(1),
+        cluster: ClusterId(2),
+        source: server(source, 3),
+        target: server(target, 4),
+        arcs: arcs.collect(),
+        epoch: 7,
+        standing: Standing::Copying,
+    }))
+}
+
+#[test]
+fn a_greeting_has_bounded_names_and_arcs() {
+    let is_taken = |hello: ToTarget| ToTarget::decode(content(&hello.encode())).is_ok();
+    let n_arcs = |n: usize| hello("kv-0", "kv-1", n as u128);
+    assert!(is_taken(n_arcs(MAX_ARCS)));
+    assert!(!is_taken(n_arcs(MAX_ARCS + 1)));
+    assert!(!is_taken(n_arcs(0)));
+    assert!(n_arcs(MAX_ARCS).encode().len() <= MAX_SHORT_FRAME_BYTES);
+    for (length, fits) in
+        [(0, false), (1, true), (MAX_NAME_BYTES, true), (MAX_NAME_BYTES + 1, false)]
+    {
+        let name = "k".repeat(length);
+        assert_eq!(is_taken(hello(&name, "kv-1", 1)), fits, "{length}");
+        assert_eq!(is_taken(hello("kv-0", &name, 1)), fits, "{length}");
+    }
+}
+
+#[test]
+fn a_greeting_that_is_no_json_of_one_is_refused() {
+    for text in ["", "{}", "[]", "null", "{\"id\":1}", &"[".repeat(100_000)] {
+        let frame = [&[WIRE_VERSION, HELLO], text.as_bytes()].concat();
+        assert_eq!(ToTarget::decode(Bytes::from(frame)), Err(WireError::Malformed));
+    }
 }
 
 proptest! {
