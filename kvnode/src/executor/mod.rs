@@ -182,7 +182,7 @@ impl Executor {
                 }
             }
             Kind::Server => {
-                answer(answer_about_server(spec.id, command, &self.complete(facts())), 0)
+                answer(answer_about_server(spec.id, command, &self.with_own_facts(facts())), 0)
             }
             Kind::Range => Verdict::Walk(spec.id),
             Kind::Node => self.run_node(session, command, spec.id),
@@ -405,7 +405,7 @@ impl Executor {
         self.view.subscribe()
     }
 
-    fn complete(&self, facts: Facts) -> Facts {
+    fn with_own_facts(&self, mut facts: Facts) -> Facts {
         let Server { name, incarnation } = &self.identity.server;
         let arcs = &self.segments.arcs;
         let server = vec![("server_name", name.clone()), ("run_id", incarnation.to_string())];
@@ -413,12 +413,10 @@ impl Executor {
             ("ringkv_arcs", arcs.len().to_string()),
             ("ringkv_ring_share", format!("{:.6}", arcs.arcs().share())),
         ];
-        Facts {
-            unix_micros: self.clock.expiry_now().saturating_mul(1_000),
-            is_loading: self.segments.admission != Admission::Admitted,
-            own: vec![("server", server), ("cluster", cluster)],
-            ..facts
-        }
+        facts.unix_micros = self.clock.expiry_now().saturating_mul(1_000);
+        facts.is_loading = self.segments.admission != Admission::Admitted;
+        facts.own = vec![("server", server), ("cluster", cluster)];
+        facts
     }
 }
 
