@@ -27,8 +27,8 @@ pub(crate) struct Piece {
 }
 
 /// Scans from a cursor; the scan ends when the receiver is dropped. Writes up to the version
-/// `durable` are on disk; a piece that has newer ones comes when these are as well, so that a target
-/// never holds a write that its source could lose.
+/// `durable` are on disk; a piece that has newer ones comes when these are as well, so that a
+/// target never holds a write that its source could lose.
 pub(crate) fn start(
     store: Store,
     arcs: ArcSet,

@@ -274,10 +274,10 @@ impl Actor {
     }
 
     /// Runs on a thread for blocking work. A failure ends the process.
-    async fn with_file(
-        &mut self,
-        work: impl FnOnce(&mut DecisionsFile, &Decisions) -> Result<(), DecideError> + Send + 'static,
-    ) {
+    async fn with_file<F>(&mut self, work: F)
+    where
+        F: FnOnce(&mut DecisionsFile, &Decisions) -> Result<(), DecideError> + Send + 'static,
+    {
         let (file, decisions) = (self.file.take(), self.decisions.clone());
         let written = tokio::task::spawn_blocking(move || {
             let Some(mut file) = file else { return Err(DecideError::NoFile) };
