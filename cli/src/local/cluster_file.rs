@@ -57,7 +57,10 @@ impl Ports {
 /// A file that cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ClusterFileError {
-    #[error("it is not readable: {0}")]
+    #[error(
+        "it is not readable: {0}; restore it from a copy: it holds the cluster's id (ring.json has \
+         it too), ports and servers"
+    )]
     Unreadable(String),
     #[error(
         "it has format {0}, this version of ringkv reads format {CLUSTER_FORMAT}: \
@@ -110,6 +113,28 @@ impl ClusterFile {
     }
 }
 
+/// What else lies in DIR, or has a log in DIR/logs; in lower case, as some file systems take no
+/// notice of case.
+const OTHER_FILES: [&str; 7] =
+    ["lock", "logs", "cluster.json", "cluster.new", "ring.json", "ring.next", "router"];
+/// So that the names of its directory and its logs are short enough for any file system.
+const MAX_NAME_BYTES: usize = 128;
+
+/// Why a server cannot have this name here: its directory and its log would be something else.
+pub(super) fn check_name(name: &str, servers: &[ServerEntry]) -> Result<(), String> {
+    let lower = name.to_ascii_lowercase();
+    let mut others = servers.iter().filter(|entry| entry.name != name);
+    if OTHER_FILES.contains(&lower.as_str()) {
+        Err(format!("{name} is what a file of the cluster is called; choose another name"))
+    } else if name.len() > MAX_NAME_BYTES {
+        Err(format!("a server's name has at most {MAX_NAME_BYTES} bytes here"))
+    } else if let Some(other) = others.find(|entry| entry.name.eq_ignore_ascii_case(name)) {
+        Err(format!("{name} differs from {} in case only; choose another name", other.name))
+    } else {
+        Ok(())
+    }
+}
+
 /// The names of the first servers of a cluster.
 pub(super) fn first_names(count: u16) -> Vec<String> {
     (0..count).map(|index| format!("kv-{index}")).collect()
@@ -120,7 +145,7 @@ mod tests {
     use handoff::ClusterId;
     use ring::Placement;
 
-    use super::{ClusterFile, ClusterFileError, Ports, first_names};
+    use super::{ClusterFile, ClusterFileError, Ports, check_name, first_names};
     use crate::options::Durability;
 
     impl ClusterFile {
@@ -155,6 +180,19 @@ mod tests {
         assert_eq!(cluster.servers.len(), 2);
         assert_eq!(cluster.ports_beside("kv-1"), [11, 12, 13, 6379, 5000]);
         assert_eq!(cluster.ports_beside("kv-0"), [0, 0, 0, 6379, 5000]);
+    }
+
+    #[test]
+    fn a_server_is_called_like_nothing_else_in_the_directory() {
+        let servers = cluster().servers;
+        for name in ["kv-0", "kv-2", "a", "kv-0.json", &"k".repeat(128)] {
+            assert_eq!(check_name(name, &servers), Ok(()));
+        }
+        for name in ["logs", "LOCK", "ring.json", "Cluster.json", "router", "KV-0"] {
+            let error = check_name(name, &servers).expect_err(name);
+            assert!(error.contains("choose another name"), "{error}");
+        }
+        assert!(check_name(&"k".repeat(129), &servers).is_err());
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl DataDir {
         let path = self.cluster_file();
         let json = match fs::read(&path) {
             Ok(json) => json,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.demand_new(),
             Err(error) => {
                 let error = anyhow::Error::new(error).context(format!("read {}", path.display()));
                 return Err(Failure::storage(error));
@@ -82,6 +82,18 @@ impl DataDir {
             let error = anyhow::anyhow!("{}: {error}", path.display());
             Failure::storage(error)
         })
+    }
+
+    /// Without cluster.json there is no cluster yet; what is older than it is somebody's.
+    fn demand_new(&self) -> Result<Option<ClusterFile>, Failure> {
+        if !self.ring_document().exists() {
+            return Ok(None);
+        }
+        Err(Failure::storage(anyhow::anyhow!(
+            "{} has a ring document and no cluster.json: restore that from a copy, or name another \
+             directory with --data; nothing was changed",
+            self.root.display()
+        )))
     }
 
     /// Replaces cluster.json as a whole, durably.
@@ -147,6 +159,16 @@ mod tests {
         let error = data.load().expect_err("damaged");
         assert_eq!(error.code(), shell::exit::STORAGE);
         assert!(error.to_string().contains("cluster.json"), "{error}");
+    }
+
+    #[test]
+    fn a_cluster_whose_file_is_gone_is_not_begun_anew() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let data = DataDir::open(directory.path()).expect("made");
+        std::fs::write(data.ring_document(), b"{}").expect("writable");
+        let error = data.load().expect_err("incomplete");
+        assert_eq!(error.code(), shell::exit::STORAGE);
+        assert!(error.to_string().contains("restore"), "{error}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use rebalance::{Change, ChangeError, Coordinator, Preview, Status};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::cluster_file::check_name;
 use super::fleet::Fleet;
 use crate::cluster_api::{AddServers, RemoveServers, Scale};
 
@@ -85,6 +86,10 @@ async fn status(
 
 async fn add_server(State(api): State<Api>, body: Result<Bytes, BytesRejection>) -> Answer<Change> {
     let body: AddServers = parse(body)?;
+    if let Some(name) = &body.name {
+        check_name(name, &api.fleet.cluster().servers)
+            .map_err(|why| Refusal::new(400, "impossible name", why))?;
+    }
     api.change(|coordinator, servers| match (body.name, body.count) {
         (Some(_), Some(_)) => Err(Refusal::bad_request("give a name or a count, not both")),
         (name, None) => Ok(coordinator.add_server(name.as_deref())?),

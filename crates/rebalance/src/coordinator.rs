@@ -39,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) facts: Mutex<Arc<Facts>>,
     pub(crate) counts: Mutex<Counts>,
     pub(crate) counting: tokio::sync::Mutex<()>,
+    pub(crate) planning: tokio::sync::Mutex<()>,
     pub(crate) clock: SystemClock,
 }
 
@@ -78,6 +79,7 @@ impl Coordinator {
             facts: Mutex::default(),
             counts: Mutex::default(),
             counting: tokio::sync::Mutex::default(),
+            planning: tokio::sync::Mutex::default(),
             clock: SystemClock::new(),
         });
         let alive = watch::Sender::new(());

@@ -1,7 +1,7 @@
 //! Shell. Counts keys on the nodes: for the status, for a preview, and before a change.
 
 use std::collections::BTreeMap;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use node_api::{Count, CountRequest, NodeClient, ServerAddresses};
@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::change::{moves_to, owned_arcs, reachable, receivers_without_space, ring_of};
 use crate::coordinator::Shared;
+use crate::driver::Facts;
 use crate::status::{ChangeError, Preview, PreviewMove};
 use crate::view::Observation;
 
@@ -88,14 +89,30 @@ pub(crate) async fn count_moves(
     Ok(counted)
 }
 
+/// What would have to move for these to be the members. For many servers it takes seconds of
+/// computing, so that is done beside everything else, and for one question at a time.
+async fn moves_of(
+    shared: &Shared,
+    facts: &Arc<Facts>,
+    members: &[String],
+) -> Result<Vec<Move>, ChangeError> {
+    let _one_at_a_time = shared.planning.lock().await;
+    let (facts, members) = (Arc::clone(facts), members.to_vec());
+    let computed = tokio::task::spawn_blocking(move || {
+        let document = facts.document.as_ref().ok_or(ChangeError::Starting)?;
+        let ring = ring_of(document, &members, &facts.observed)?;
+        Ok(moves_to(document, &facts.observed, &ring))
+    });
+    computed.await.unwrap_or(Err(ChangeError::Starting))
+}
+
 /// What scaling would do and what would stand in its way.
 pub(crate) async fn preview(shared: &Shared, replicas: usize) -> Result<Preview, ChangeError> {
     let facts = shared.facts();
     let document = facts.document.as_ref().ok_or(ChangeError::Starting)?;
     let mut wish = shared.wish.borrow().clone();
     wish.scale(replicas, &shared.config.name_prefix)?;
-    let ring = ring_of(document, &wish.members, &facts.observed)?;
-    let moves = moves_to(document, &facts.observed, &ring);
+    let moves = moves_of(shared, &facts, &wish.members).await?;
     let is_member = |name: &String| document.member(name).is_some();
     let mut preview = Preview {
         from: document.members.len(),

@@ -38,7 +38,10 @@ pub enum RingStoreError {
         own: String,
     },
     /// What is there is no ring document.
-    #[error("{place}: {error}")]
+    #[error(
+        "{place}: {error}; restore it from a copy, or move it away: it is made anew from what the \
+         servers have recorded"
+    )]
     Invalid {
         /// Where it is.
         place: String,
