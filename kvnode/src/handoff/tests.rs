@@ -1,5 +1,7 @@
 //! Whole nodes in this process, on loopback, that hand arcs to each other.
 
+mod chaos;
+mod client;
 mod cluster;
 mod moving;
 mod peers;

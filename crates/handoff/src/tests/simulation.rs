@@ -14,7 +14,7 @@ use world::World;
 /// Runs one seed: faults first, then none, until everything is done.
 fn run(seed: u64) {
     let mut world = World::new(seed);
-    for _ in 0..500 {
+    for _ in 0..300 {
         world.random_event();
         world.check();
     }

@@ -8,21 +8,20 @@ use std::sync::Arc as Shared;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use handoff::{ClusterId, HandoffId, Server};
 use node_api::{
     CancelRequest, ClientError, GiveRequest, GrantRequest, HandoffStatus, NodeClient, NodeState,
     PeersRequest, ReceiveRequest, RetireRequest, RingRequest,
 };
 use prometheus_client::registry::Registry;
-use resp::{Limits, ReplyDecoder, Value};
-use ring::{ArcMap, ArcSet, Move, Placement, Point, Ring, RingDocument};
+use ring::{ArcMap, ArcSet, Move, Placement, Ring, RingDocument};
 use shell::drain::{self, Drain};
 use shell::rng::{OsRng, Rng as _};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 
+use super::client::Client;
 use crate::app::{self, DataThread};
 use crate::config::{Addresses, Config, RingSource};
 use crate::control::{self, ControlParts};
@@ -31,7 +30,7 @@ use crate::server::DataServer;
 use crate::store::{Durability, StoreConfig};
 
 pub(super) const CLUSTER: ClusterId = ClusterId(0xc1);
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One node. Dropped, it dies without an orderly end of its handoffs.
 pub(super) struct TestNode {
@@ -412,78 +411,15 @@ impl Cluster {
     /// A client that knows one node only.
     pub(super) fn client_of(&self, name: &str) -> Client {
         let nodes = BTreeMap::from([(name.to_owned(), self.nodes[name].resp)]);
-        Client { nodes, connections: BTreeMap::new(), last: BTreeMap::new() }
+        Client::new(nodes)
+    }
+
+    pub(super) fn resp_addresses(&self) -> BTreeMap<String, SocketAddr> {
+        self.nodes.iter().map(|(name, node)| (name.clone(), node.resp)).collect()
     }
 
     pub(super) fn client(&self) -> Client {
-        let nodes = self.nodes.iter().map(|(name, node)| (name.clone(), node.resp)).collect();
-        Client { nodes, connections: BTreeMap::new(), last: BTreeMap::new() }
-    }
-}
-
-/// A client that asks one node after the other until one answers for the key.
-pub(super) struct Client {
-    nodes: BTreeMap<String, SocketAddr>,
-    connections: BTreeMap<String, (TcpStream, BytesMut)>,
-    last: BTreeMap<Point, String>,
-}
-
-impl Client {
-    pub(super) fn set(&mut self, key: &str, value: &str) {
-        let reply = self.on_key(key, &["SET", key, value]);
-        assert_eq!(reply.as_bytes().map(|ok| &ok[..]), Some(&b"OK"[..]), "{reply:?}");
-    }
-
-    pub(super) fn get(&mut self, key: &str) -> Option<String> {
-        let reply = self.on_key(key, &["GET", key]);
-        reply.as_bytes().map(|value| String::from_utf8(value.to_vec()).unwrap())
-    }
-
-    pub(super) fn del(&mut self, key: &str) {
-        self.on_key(key, &["DEL", key]);
-    }
-
-    fn on_key(&mut self, key: &str, words: &[&str]) -> Value {
-        let point = Point::of(key.as_bytes());
-        let deadline = std::time::Instant::now() + PATIENCE;
-        let names: Vec<String> = self.nodes.keys().cloned().collect();
-        loop {
-            let first = self.last.get(&point).cloned();
-            for name in first.into_iter().chain(names.clone()) {
-                let reply = self.exchange(&name, words);
-                match &reply {
-                    Value::Error(text)
-                        if text.starts_with(b"MOVED") || text.starts_with(b"LOADING") => {}
-                    Value::Error(text) => panic!("{name}: {}", text.escape_ascii()),
-                    _ => {
-                        self.last.insert(point, name);
-                        return reply;
-                    }
-                }
-            }
-            assert!(std::time::Instant::now() < deadline, "nobody answers for {key}");
-        }
-    }
-
-    fn exchange(&mut self, name: &str, words: &[&str]) -> Value {
-        let address = self.nodes[name];
-        let (stream, buffer) = self.connections.entry(name.to_owned()).or_insert_with(|| {
-            let stream = TcpStream::connect(address).unwrap();
-            stream.set_nodelay(true).unwrap();
-            (stream, BytesMut::new())
-        });
-        let mut out = BytesMut::new();
-        resp::encode::command(&mut out, words);
-        stream.write_all(&out).unwrap();
-        let mut decoder = ReplyDecoder::new(Limits::default());
-        let mut piece = [0; 4096];
-        loop {
-            if let Some(frame) = decoder.decode(buffer).unwrap() {
-                return Value::parse(&frame).unwrap();
-            }
-            let n_read = stream.read(&mut piece).unwrap();
-            assert_ne!(n_read, 0, "{name} closed the connection");
-            buffer.extend_from_slice(&piece[..n_read]);
-        }
+        let nodes = self.resp_addresses();
+        Client::new(nodes)
     }
 }

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use node_api::Phase;
 
-use super::cluster::{Client, Cluster};
+use super::client::Client;
+use super::cluster::Cluster;
 use crate::store::Durability;
 
 fn fill(client: &mut Client, n_keys: usize) -> BTreeMap<String, String> {
