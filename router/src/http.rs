@@ -26,6 +26,9 @@ use crate::table::{Owner, Table};
 
 mod forward;
 mod kv;
+mod serve;
+
+use serve::Bounds;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -105,10 +108,8 @@ pub(crate) async fn serve(
         })
         .with_state(api);
     let over = drain.clone();
-    let served =
-        axum::serve(listener, routes).with_graceful_shutdown(async move { drain.signaled().await });
     tokio::select! {
-        result = served.into_future() => result.context("serve HTTP"),
+        () = serve::serve(listener, routes, drain, Bounds::USUAL) => Ok(()),
         () = async { over.signaled().await; tokio::time::sleep(drain_wait).await } => {
             tracing::warn!("some HTTP requests were not answered in time");
             Ok(())
