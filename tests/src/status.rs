@@ -1,6 +1,6 @@
 //! Pure. What `GET /status` answers, read as a stranger would read it.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The state of a cluster.
 #[derive(Clone, Debug, Deserialize)]
@@ -16,6 +16,48 @@ pub struct Status {
     /// What keeps the cluster from being as it was asked to be.
     #[serde(default)]
     pub reasons: Vec<String>,
+    /// Volumes that are gone with what they owned.
+    pub lost: Vec<Lost>,
+    /// What the router that answers says of itself.
+    pub router: Router,
+}
+
+/// A volume that is gone.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Lost {
+    /// Whose it was.
+    pub server: Volume,
+    /// The share of the ring that it owned.
+    pub share: f64,
+}
+
+/// A server on one volume.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Volume {
+    /// The server's name.
+    pub name: String,
+    /// Which volume under that name.
+    pub incarnation: String,
+}
+
+/// A router.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Router {
+    /// How long writes waited because their range changed its server.
+    pub write_pause: WritePause,
+}
+
+/// Figures of a router's life, in milliseconds.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct WritePause {
+    /// How many writes waited.
+    pub count: u64,
+    /// The median.
+    pub p50_ms: f64,
+    /// 99 of 100 were shorter.
+    pub p99_ms: f64,
+    /// The longest.
+    pub max_ms: f64,
 }
 
 /// One server.

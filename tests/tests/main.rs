@@ -6,6 +6,7 @@ mod clients;
 mod command_line;
 mod crashes;
 mod data_directories;
+mod data_loss;
 mod full_disk;
 mod report_figure;
 mod rescale;

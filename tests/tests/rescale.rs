@@ -35,6 +35,12 @@ fn rescaling_under_load_loses_nothing() -> anyhow::Result<()> {
         let verdict = ledger.judge(end);
         println!("    {verdict}");
         verdict.require_spotless()?;
+        let pause = cluster.status().await?.router.write_pause;
+        println!(
+            "    {} writes waited at the router: p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms",
+            pause.count, pause.p50_ms, pause.p99_ms, pause.max_ms
+        );
+        ensure!(pause.count > 0, "no write met a change");
 
         let keys = (0..PLAN.keys).map(key_name).collect();
         let placed = inventory::require_exact_placement(&cluster, keys).await?;
