@@ -12,6 +12,8 @@ use crate::progress::Tracker;
 
 /// Pairs of servers that get a bar of their own; the bar of the whole change counts all.
 const BARS_MAX: usize = 16;
+/// What is cut off on a narrow terminal is what matters least.
+const TEMPLATE: &str = "{prefix:16} [{bar:8}] {wide_msg}";
 /// The least time between two lines about the same change.
 const LINE_EVERY: Duration = Duration::from_secs(1);
 
@@ -138,7 +140,7 @@ impl ProgressView {
 fn draw(bars: &MultiProgress, shown: &mut Shown) {
     let total = shown.total.get_or_insert_with(|| bars.add(new_bar()));
     let (moved, keys) = shown.tracker.keys();
-    update(total, shown.tracker.title(), shown.tracker.text(), moved, keys);
+    update(total, shown.tracker.short_title(), shown.tracker.bar_text(), moved, keys);
     for pair in shown.tracker.pairs() {
         let title = pair.title();
         if !shown.bars.contains_key(&title) {
@@ -149,24 +151,27 @@ fn draw(bars: &MultiProgress, shown: &mut Shown) {
         }
         let Some(bar) = shown.bars.get(&title) else { continue };
         let (moved, keys) = pair.keys();
-        update(bar, title, pair.text(), moved, keys);
+        update(bar, title, pair.bar_text(), moved, keys);
     }
 }
 
 fn new_bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{prefix:26} [{bar:24}] {msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::no_length().with_style(style.progress_chars("=> "))
 }
 
 fn update(bar: &ProgressBar, title: String, text: String, moved: u64, total: u64) {
     bar.set_length(total.max(1));
-    bar.set_position(if total == 0 { 1 } else { moved });
+    bar.set_position(moved);
     bar.set_prefix(title);
     bar.set_message(text);
 }
 
 fn print_line(console: &Console, shown: &mut Shown, now: Duration) {
+    if shown.tracker.keys().1 == 0 {
+        return; // not counted yet, or nothing to tell of
+    }
     let line = format!("{}: {}", shown.tracker.title(), shown.tracker.text());
     let due = match &shown.last_line {
         Some((then, before)) => now.saturating_sub(*then) >= LINE_EVERY && *before != line,

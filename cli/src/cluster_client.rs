@@ -32,6 +32,11 @@ impl ClusterClient {
         Ok(Self { base, client: Client::builder(TokioExecutor::new()).build_http() })
     }
 
+    /// Where it is.
+    pub(crate) fn url(&self) -> &str {
+        &self.base
+    }
+
     /// Asks for a document.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.request(Method::GET, path, Bytes::new()).await
@@ -114,9 +119,12 @@ impl ClusterClient {
 }
 
 /// The innermost reason: the outer ones say only that there is one.
-fn root_cause(mut error: &dyn std::error::Error) -> String {
+fn root_cause(mut error: &(dyn std::error::Error + 'static)) -> String {
     while let Some(source) = error.source() {
         error = source;
+    }
+    if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
+        return "what answers there does not speak HTTP (is it the port for Redis?)".into();
     }
     error.to_string()
 }

@@ -26,7 +26,7 @@ use self::settings::Settings;
 use crate::bars::Console;
 use crate::cluster_client::block_on;
 use crate::failure::Failure;
-use crate::options::{Durability, Placement, server_count, virtual_nodes};
+use crate::options::{Durability, Placement, virtual_nodes};
 
 /// Start a cluster on this machine: servers, a router, and what moves data between them.
 ///
@@ -36,7 +36,7 @@ use crate::options::{Durability, Placement, server_count, virtual_nodes};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct LocalArgs {
     /// How many servers a new cluster begins with [default: 3]
-    #[arg(long, value_name = "N", value_parser = server_count())]
+    #[arg(long, value_name = "N", value_parser = servers_here())]
     nodes: Option<u16>,
     /// Where the cluster keeps everything
     #[arg(long, value_name = "DIR", default_value = "./ringkv-data")]
@@ -77,6 +77,13 @@ While it runs:
   ringkv status
 
 Ctrl-C stops it cleanly. RUST_LOG=info (or debug) says more.";
+
+/// The most servers on one machine: each is a process that works in the background too.
+const SERVERS_MAX: usize = 64;
+
+fn servers_here() -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(1..=SERVERS_MAX as i64)
+}
 
 /// What lasts of the coordinator's trouble is told as a reason for waiting, in words for users.
 const LOG_FILTER: &str = "warn,rebalance=error";

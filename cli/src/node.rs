@@ -13,7 +13,7 @@ use crate::options::{Durability, ProcessOptions};
 
 /// Run one server of a ring.
 ///
-/// `ringkv local` and the operator start it. It serves as soon as it has read the ring document
+/// `ringkv local` starts it. It serves as soon as it has read the ring document
 /// from the coordinator and found itself to be a member.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]

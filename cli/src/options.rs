@@ -53,11 +53,14 @@ impl From<Placement> for ring::Placement {
     }
 }
 
+/// Where a cluster is that was started without options.
+pub(crate) const DEFAULT_URL: &str = "http://localhost:5000";
+
 /// Which cluster to talk to.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ClusterOptions {
     /// Where the cluster's HTTP is: the router's `--http-port`
-    #[arg(long, value_name = "URL", default_value = "http://localhost:5000")]
+    #[arg(long, value_name = "URL", default_value = DEFAULT_URL)]
     pub(crate) url: String,
 }
 

@@ -11,6 +11,8 @@ use crate::figures;
 const RATE_WINDOW_S: f64 = 3.0;
 /// Closer observations than this say nothing about a rate.
 const RATE_STEP: Duration = Duration::from_millis(50);
+/// Data goes in chunks: a rate over less time than this is told by none.
+const RATE_KNOWN_AFTER_S: f64 = 0.75;
 
 /// One change of the ring from its begin to its end, as seen from outside.
 #[derive(Debug)]
@@ -32,8 +34,11 @@ pub(crate) struct Pair<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 struct Rate {
     last: Option<(Duration, u64, u64)>,
-    keys_per_second: f64,
-    bytes_per_second: f64,
+    /// How much of the averages is known: it goes from 0 to 1.
+    weight: f64,
+    seconds: f64,
+    keys: f64,
+    bytes: f64,
 }
 
 impl Rate {
@@ -47,30 +52,39 @@ impl Rate {
             return;
         }
         let seconds = step.as_secs_f64();
-        let known = self.keys_per_second > 0.0;
-        let weight = if known { 1.0 - (-seconds / RATE_WINDOW_S).exp() } else { 1.0 };
-        let toward =
-            |average: f64, moved: u64| average + weight * (float(moved) / seconds - average);
-        self.keys_per_second = toward(self.keys_per_second, keys.saturating_sub(keys_before));
-        self.bytes_per_second = toward(self.bytes_per_second, bytes.saturating_sub(bytes_before));
+        let fresh = 1.0 - (-seconds / RATE_WINDOW_S).exp();
+        let toward = |average: f64, value: f64| average + fresh * (value - average);
+        let per_second = |now: u64, before: u64| float(now.saturating_sub(before)) / seconds;
+        self.weight = toward(self.weight, 1.0);
+        self.keys = toward(self.keys, per_second(keys, keys_before));
+        self.bytes = toward(self.bytes, per_second(bytes, bytes_before));
+        self.seconds += seconds;
         self.last = Some((now, keys, bytes));
+    }
+
+    /// Keys and bytes a second, once that can be told.
+    fn per_second(&self) -> Option<(f64, f64)> {
+        (self.seconds >= RATE_KNOWN_AFTER_S)
+            .then(|| (self.keys / self.weight, self.bytes / self.weight))
     }
 
     /// The time until so many more keys have moved; `None` where nothing moves.
     fn time_left(&self, keys: u64) -> Option<Duration> {
-        if self.keys_per_second < 0.01 {
+        let (keys_per_second, _) = self.per_second()?;
+        if keys_per_second < 0.01 {
             return None;
         }
-        Duration::try_from_secs_f64(float(keys) / self.keys_per_second).ok()
+        Duration::try_from_secs_f64(float(keys) / keys_per_second).ok()
     }
 
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "never negative")]
-    fn text(&self, keys_left: u64) -> String {
-        let speed = format!("{}/s", figures::bytes(self.bytes_per_second as u64));
-        match self.time_left(keys_left) {
-            Some(left) => format!("{speed}  ETA {}", figures::duration(left)),
-            None => speed,
-        }
+    fn speed(&self) -> Option<String> {
+        let (_, bytes_per_second) = self.per_second()?;
+        Some(format!("{}/s", figures::bytes(bytes_per_second as u64)))
+    }
+
+    fn eta(&self, keys_left: u64) -> Option<String> {
+        Some(format!("ETA {}", figures::duration(self.time_left(keys_left)?)))
     }
 }
 
@@ -89,15 +103,30 @@ impl Pair<'_> {
         format!("{} -> {}", self.progress.source, self.progress.target)
     }
 
-    /// Keys, bytes, state, rate and time left.
+    /// Keys, bytes, state, and what is known of rate and time left.
     pub(crate) fn text(&self) -> String {
         let (moved, total) = self.keys();
-        let amount = amount(moved, total, self.progress.bytes_moved);
-        let state = state_name(self.state);
+        let (amount, state) = (keys_text(moved, total), state_name(self.state).to_owned());
+        let bytes = figures::bytes(self.progress.bytes_moved);
+        let [speed, eta] = self.pace();
+        joined([Some(amount), Some(bytes), Some(state), speed, eta])
+    }
+
+    /// The same, what matters most first.
+    pub(crate) fn bar_text(&self) -> String {
+        let (moved, total) = self.keys();
+        let (amount, state) = (keys_text(moved, total), state_name(self.state).to_owned());
+        let bytes = figures::bytes(self.progress.bytes_moved);
+        let [speed, eta] = self.pace();
+        joined([Some(amount), eta, speed, Some(bytes), Some(state)])
+    }
+
+    fn pace(&self) -> [Option<String>; 2] {
         if self.is_over() {
-            return format!("{amount}  {state}");
+            return [None, None];
         }
-        format!("{amount}  {state}  {}", self.rate.text(total - moved))
+        let (moved, total) = self.keys();
+        [self.rate.speed(), self.rate.eta(total - moved)]
     }
 }
 
@@ -149,17 +178,32 @@ impl Tracker {
         }
     }
 
+    /// The title that stands before a bar.
+    pub(crate) fn short_title(&self) -> String {
+        let (from, to) = (self.latest.from, self.latest.to);
+        if from == to { "rebalance".to_owned() } else { format!("{from} -> {to} servers") }
+    }
+
     /// How far all of it is, on one line, without its title.
     pub(crate) fn text(&self) -> String {
         let (moved, total) = self.keys();
+        let (speed, eta) = (self.rate.speed(), self.rate.eta(total - moved));
+        let (keys, bytes) = (keys_text(moved, total), figures::bytes(self.latest.bytes_moved));
+        joined([Some(keys), Some(bytes), Some(self.handoffs()), speed, eta])
+    }
+
+    /// The same, what matters most first.
+    pub(crate) fn bar_text(&self) -> String {
+        let (moved, total) = self.keys();
+        let (speed, eta) = (self.rate.speed(), self.rate.eta(total - moved));
+        let (keys, bytes) = (keys_text(moved, total), figures::bytes(self.latest.bytes_moved));
+        joined([Some(keys), eta, speed, Some(bytes), Some(self.handoffs())])
+    }
+
+    fn handoffs(&self) -> String {
         let handoffs = &self.latest.handoffs;
         let over = handoffs.iter().filter(|handoff| handoff.state >= HandoffState::Done).count();
-        format!(
-            "{}  handoffs {over}/{}  {}",
-            amount(moved, total, self.latest.bytes_moved),
-            handoffs.len(),
-            self.rate.text(total - moved),
-        )
+        format!("handoffs {over}/{}", handoffs.len())
     }
 
     /// What the change did: one line for all, one for each server that gave or got keys.
@@ -213,9 +257,13 @@ const fn state_name(state: HandoffState) -> &'static str {
     }
 }
 
-fn amount(moved: u64, total: u64, bytes: u64) -> String {
-    let keys = format!("{}/{} keys", figures::count(moved), figures::count(total));
-    format!("{keys}  {}", figures::bytes(bytes))
+fn keys_text(moved: u64, total: u64) -> String {
+    format!("{}/{} keys", figures::count(moved), figures::count(total))
+}
+
+/// What is known, two spaces between.
+fn joined<const N: usize>(parts: [Option<String>; N]) -> String {
+    parts.into_iter().flatten().collect::<Vec<_>>().join("  ")
 }
 
 #[expect(clippy::cast_precision_loss, reason = "an estimate is made of it")]

@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rebalance::{Lost, Status};
+
+use crate::figures;
+
 /// A reason that goes away sooner, as while servers start, is not told.
 const TOLD_AFTER: Duration = Duration::from_secs(3);
 
@@ -29,7 +33,25 @@ impl Reasons {
 
 /// A reason as a line of its own.
 pub(crate) fn line(reason: &str) -> String {
-    if reason.starts_with("waiting") { reason.to_owned() } else { format!("waiting: {reason}") }
+    let has_a_title = reason.starts_with("waiting") || reason.starts_with("lost: ");
+    if has_a_title { reason.to_owned() } else { format!("waiting: {reason}") }
+}
+
+/// All that a cluster waits for: what its status says, and what a person has to decide.
+pub(crate) fn of(status: &Status, url: &str) -> Vec<String> {
+    let lost = status.lost.iter().map(|lost| lost_text(lost, url));
+    status.reasons.iter().cloned().chain(lost).collect()
+}
+
+/// A loss, and the two ways out.
+fn lost_text(lost: &Lost, url: &str) -> String {
+    let (name, incarnation) = (&lost.server.name, lost.server.incarnation);
+    format!(
+        "lost: the volume of {name} is gone, and {} of the keys with it; bring it back, or accept \
+         the loss:\n  curl -X POST {url}/accept-data-loss \\\n    -d \
+         '{{\"name\":\"{name}\",\"incarnation\":\"{incarnation}\"}}'",
+        figures::percent(lost.share)
+    )
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::options::ProcessOptions;
 
 /// Run a router of a cluster: what Redis and HTTP clients connect to.
 ///
-/// `ringkv local` and the operator start it. It keeps no state; any number may run.
+/// `ringkv local` starts it. It keeps no state; any number may run.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RouterArgs {

@@ -12,7 +12,7 @@ use crate::cluster_client::{ClusterClient, block_on};
 use crate::failure::Failure;
 use crate::figures;
 use crate::options::{ClusterOptions, server_count};
-use crate::reasons::Reasons;
+use crate::reasons::{self, Reasons};
 
 /// Grow or shrink a running cluster to N servers, while it serves.
 ///
@@ -98,7 +98,7 @@ async fn follow(client: &ClusterClient, wanted: usize) -> Result<(), Failure> {
                 figures::of(status.servers.len() as u64, "server")
             )));
         }
-        for reason in reasons.observe(now, &status.reasons) {
+        for reason in reasons.observe(now, &reasons::of(&status, client.url())) {
             view.say(&reason);
         }
         tokio::time::sleep(POLL_EVERY).await;

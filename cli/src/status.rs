@@ -35,12 +35,12 @@ pub(crate) fn run(args: &StatusArgs) -> Result<(), Failure> {
     if args.json {
         Console::print(&format!("{}\n", cluster_api::to_json(&status)));
     } else {
-        Console::print(&text(&status));
+        Console::print(&text(&status, &args.cluster.url));
     }
     Ok(())
 }
 
-fn text(status: &Status) -> String {
+fn text(status: &Status, url: &str) -> String {
     let header = ["server", "address", "role", "ready", "keys", "bytes", "arc share"];
     let rows: Vec<Vec<String>> = status
         .servers
@@ -59,11 +59,12 @@ fn text(status: &Status) -> String {
         .collect();
     let keys = status.servers.iter().map(|server| server.keys).sum();
     let mut text = format!(
-        "{}\nepoch {}, {}, {}\n",
+        "{}\nepoch {}, {}, {}{}\n",
         figures::table(&header, &rows),
         status.epoch,
         figures::of(status.servers.len() as u64, "server"),
         figures::of(keys, "key"),
+        if status.rebalance.is_some() { " (an estimate while they move)" } else { "" },
     );
     if let Some(rebalance) = &status.rebalance {
         let tracker = Tracker::new(std::time::Duration::ZERO, rebalance);
@@ -72,17 +73,9 @@ fn text(status: &Status) -> String {
             text.push_str(&format!("  {}  {}\n", pair.title(), pair.text()));
         }
     }
-    for reason in &status.reasons {
-        text.push_str(&reasons::line(reason));
+    for reason in reasons::of(status, url) {
+        text.push_str(&reasons::line(&reason));
         text.push('\n');
-    }
-    for lost in &status.lost {
-        text.push_str(&format!(
-            "lost: the volume {} of {} is gone with {} of the ring\n",
-            lost.server.incarnation,
-            lost.server.name,
-            figures::percent(lost.share)
-        ));
     }
     text
 }
@@ -99,7 +92,8 @@ const fn role_name(role: ServerRole) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use rebalance::{PairProgress, Rebalance, ServerRole, ServerStatus, Status};
+    use handoff::{Incarnation, Server};
+    use rebalance::{Lost, PairProgress, Rebalance, ServerRole, ServerStatus, Status};
 
     use super::text;
 
@@ -139,19 +133,28 @@ mod tests {
             ],
             rebalance: Some(rebalance),
             reasons: vec!["kv-1 does not answer".into()],
+            lost: vec![Lost {
+                server: Server { name: "kv-2".into(), incarnation: Incarnation(10) },
+                share: 0.25,
+                arcs: ring::ArcSet::default(),
+            }],
             ..Status::default()
         };
         assert_eq!(
-            text(&status),
+            text(&status, "http://localhost:5000"),
             "\
 server         address     role  ready   keys    bytes  arc share
 kv-0    127.0.0.1:7001   member    yes  1,200  1.2 MiB    50.00 %
 kv-1                 -  joining     no      0      0 B    50.00 %
 
-epoch 7, 2 servers, 1,200 keys
-rebalance 1 -> 2 servers: 10/40 keys  10 B  handoffs 0/0  0 B/s
+epoch 7, 2 servers, 1,200 keys (an estimate while they move)
+rebalance 1 -> 2 servers: 10/40 keys  10 B  handoffs 0/0
   kv-0 -> kv-1  10/40 keys  10 B  done
 waiting: kv-1 does not answer
+lost: the volume of kv-2 is gone, and 25.00 % of the keys with it; \
+bring it back, or accept the loss:
+  curl -X POST http://localhost:5000/accept-data-loss \\
+    -d '{\"name\":\"kv-2\",\"incarnation\":\"0000000000000000000000000000000a\"}'
 "
         );
     }

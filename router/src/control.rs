@@ -131,6 +131,7 @@ impl Known {
 
     /// Has every server watched whose volume is known.
     fn watch(&mut self, table: &Table, sender: &mpsc::Sender<News>, server_wait: Duration) {
+        self.watchers.retain(|name, _| table.nodes.iter().any(|node| *node.name == **name));
         for node in &table.nodes {
             let Some(incarnation) = node.incarnation else { continue };
             let target = Target {

@@ -30,6 +30,12 @@ mod serve;
 
 use serve::Bounds;
 
+const NO_PATH: &str = "there is nothing at this path; values are at /kv/{key}, administration at \
+    /status, /plan, /scale, /add-server, /remove-server, /accept-data-loss, the router itself at \
+    /healthz, /readyz, /metrics";
+const NO_METHOD: &str = "values take GET, PUT and DELETE; what changes the cluster takes POST; \
+    the rest takes GET";
+
 /// What the handlers share.
 #[derive(Clone)]
 pub(crate) struct Api(Shared<Inner>);
@@ -99,12 +105,9 @@ pub(crate) async fn serve(
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .fallback(|| async {
-            HttpError::new(StatusCode::NOT_FOUND, "not found", "there is nothing at this path")
-        })
+        .fallback(|| async { HttpError::new(StatusCode::NOT_FOUND, "not found", NO_PATH) })
         .method_not_allowed_fallback(|| async {
-            let detail = "this path does not take that method";
-            HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", detail)
+            HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", NO_METHOD)
         })
         .with_state(api);
     let over = drain.clone();
@@ -178,7 +181,9 @@ impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let status =
             StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, axum::Json(&self.problem)).into_response();
+        let mut body = serde_json::to_vec(&self.problem).unwrap_or_default();
+        body.push(b'\n');
+        let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         let format = header::HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, format);

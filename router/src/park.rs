@@ -33,7 +33,7 @@ impl Park {
             Self::Moved => "the new server of the key's range is not known".to_owned(),
             Self::Loading(why) => format!("the key's server does not serve yet: {why}"),
             Self::Unowned(Some(server)) => {
-                format!("no server serves the key's range; by the ring it is {server}'s")
+                format!("no server serves the key's range; it belongs to {server}")
             }
             Self::Unowned(None) => "no server serves the key's range".to_owned(),
             Self::Busy(server) => format!("server {server} takes commands too slowly"),

@@ -80,7 +80,8 @@ impl Default for Table {
 
 impl Table {
     /// Merges what is known. Views of servers that are not in the membership are ignored, as they
-    /// cannot be reached; so are views of incarnations that are dead or were replaced.
+    /// cannot be reached; so are views of incarnations that are dead or were replaced. A server
+    /// that is in no ring and serves nothing is left alone: it has only begun, or is about to end.
     pub(crate) fn build(membership: &Membership, views: &BTreeMap<String, NodeView>) -> Self {
         let document = &membership.document;
         let node = |(name, addresses): (&String, &node_api::ServerAddresses)| {
@@ -94,7 +95,13 @@ impl Table {
                 incarnation: of_document.or(of_view),
             }
         };
-        let nodes: Vec<Node> = membership.servers.iter().map(node).collect();
+        let takes_part = |name: &str| {
+            let mut listed = document.members.iter().chain(&document.leaving);
+            listed.any(|member| member.name == name)
+                || views.get(name).is_some_and(|view| !view.arcs.is_empty())
+        };
+        let servers = membership.servers.iter().filter(|(name, _)| takes_part(name));
+        let nodes: Vec<Node> = servers.map(node).collect();
         let valid = nodes.iter().zip(0..).filter_map(|(node, index)| {
             let view = views.get(&*node.name)?;
             let incarnation = view.server.incarnation;

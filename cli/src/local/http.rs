@@ -16,6 +16,7 @@ use rebalance::{Change, ChangeError, Coordinator, Preview, Status};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::SERVERS_MAX;
 use super::cluster_file::check_name;
 use super::fleet::Fleet;
 use crate::cluster_api::{AddServers, RemoveServers, Scale};
@@ -92,8 +93,13 @@ async fn add_server(State(api): State<Api>, body: Result<Bytes, BytesRejection>)
     }
     api.change(|coordinator, servers| match (body.name, body.count) {
         (Some(_), Some(_)) => Err(Refusal::bad_request("give a name or a count, not both")),
-        (name, None) => Ok(coordinator.add_server(name.as_deref())?),
-        (None, Some(count)) => Ok(coordinator.set_replicas(servers + usize::from(count))?),
+        (name, None) => {
+            bounded(servers + 1)?;
+            Ok(coordinator.add_server(name.as_deref())?)
+        }
+        (None, Some(count)) => {
+            Ok(coordinator.set_replicas(bounded(servers + usize::from(count))?)?)
+        }
     })
 }
 
@@ -114,7 +120,7 @@ async fn remove_server(
 
 async fn scale(State(api): State<Api>, body: Result<Bytes, BytesRejection>) -> Answer<Change> {
     let Scale { servers } = parse_some(&body?, "how many \"servers\" there shall be")?;
-    api.change(|coordinator, _| Ok(coordinator.set_replicas(servers.into())?))
+    api.change(|coordinator, _| Ok(coordinator.set_replicas(bounded(servers.into())?)?))
 }
 
 #[derive(Deserialize)]
@@ -126,7 +132,11 @@ async fn plan(
     State(api): State<Api>,
     query: Result<Query<PlanQuery>, QueryRejection>,
 ) -> Answer<Preview> {
-    let replicas = query.map_err(|error| Refusal::bad_request(error.body_text()))?.0.replicas;
+    let replicas = query.map_err(|error| {
+        let why = error.body_text();
+        Refusal::bad_request(format!("{why}; give a number of servers, as in /plan?replicas=5"))
+    })?;
+    let replicas = bounded(replicas.0.replicas)?;
     Ok((StatusCode::OK, Json(api.coordinator.preview(replicas).await?)))
 }
 
@@ -179,6 +189,15 @@ impl Api {
     }
 }
 
+/// A number of servers that one machine can bear.
+fn bounded(servers: usize) -> Result<usize, Refusal> {
+    if servers > SERVERS_MAX {
+        let detail = format!("`ringkv local` runs at most {SERVERS_MAX} servers, not {servers}");
+        return Err(Refusal::new(400, "too many servers for one machine", detail));
+    }
+    Ok(servers)
+}
+
 /// An empty body stands for all defaults, whatever type its sender says that it has.
 fn parse<T: DeserializeOwned + Default>(body: Result<Bytes, BytesRejection>) -> Result<T, Refusal> {
     let body = body?;
@@ -190,8 +209,10 @@ fn parse<T: DeserializeOwned + Default>(body: Result<Bytes, BytesRejection>) -> 
 
 fn parse_some<T: DeserializeOwned>(body: &[u8], fields: &str) -> Result<T, Refusal> {
     // A sequence would be read as the fields in their order.
-    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body)
-        .map_err(|error| Refusal::bad_request(format!("the body is no JSON object: {error}")))?;
+    let object: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(body).map_err(|error| {
+            Refusal::bad_request(format!("the body is no JSON object: {error}; give {fields}"))
+        })?;
     serde_json::from_value(object.into()).map_err(|error| {
         Refusal::bad_request(format!("the JSON body is not understood: {error}; give {fields}"))
     })

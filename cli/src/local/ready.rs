@@ -6,8 +6,9 @@ use std::path::Path;
 use rebalance::Status;
 
 use crate::figures;
+use crate::options::DEFAULT_URL;
 
-/// The announcement: addresses, and two commands to try.
+/// The announcement: addresses, and commands to try.
 pub(super) fn text(status: &Status, data: &Path, resp: SocketAddr, http: SocketAddr) -> String {
     let servers = status.servers.len();
     let mut text = format!(
@@ -22,10 +23,12 @@ pub(super) fn text(status: &Status, data: &Path, resp: SocketAddr, http: SocketA
         text.push_str(&format!("  {:<13}  {address}\n", server.name));
     }
     text.push_str(&format!(
-        "try:\n  redis-cli -p {} set greeting hello\n  curl -X POST {}:{}/add-server\n",
+        "try:\n  redis-cli -p {} set greeting hello\n  curl -X POST {}:{}/add-server\n  \
+         ringkv status{}\n",
         local(resp),
         host(http),
         local(http),
+        url_option(http),
     ));
     text
 }
@@ -59,6 +62,17 @@ pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
         ip => ip,
     };
     SocketAddr::new(ip, address.port())
+}
+
+/// Where users reach the cluster's HTTP from this machine.
+pub(super) fn url(http: SocketAddr) -> String {
+    format!("http://{}:{}", host(http), http.port())
+}
+
+/// What tells the other subcommands where this cluster is, unless they find it by themselves.
+fn url_option(http: SocketAddr) -> String {
+    let url = url(http);
+    if url == DEFAULT_URL { String::new() } else { format!(" --url {url}") }
 }
 
 /// The host in a URL, in the short form that people type.
@@ -105,8 +119,11 @@ ringkv is ready: 2 servers, data in /data
 try:
   redis-cli -p 6379 set greeting hello
   curl -X POST localhost:5000/add-server
+  ringkv status
 "
         );
+        let elsewhere = text(&status(), Path::new("/data"), resp, address("10.0.0.1:7500"));
+        assert!(elsewhere.ends_with("ringkv status --url http://10.0.0.1:7500\n"), "{elsewhere}");
         assert_eq!(reachable(address("[::]:1")), address("[::1]:1"));
     }
 

@@ -22,13 +22,13 @@ use super::ready;
 use crate::bars::{Console, ProgressView};
 use crate::cluster_client::ClusterClient;
 use crate::failure::Failure;
-use crate::reasons::Reasons;
+use crate::reasons::{self, Reasons};
 
 /// How long the router may take to end before it is killed.
 const ROUTER_GRACE: Duration = Duration::from_secs(12);
 /// How often it is looked whether all servers are ready, and how far a change is.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How often a user is told what a start waits for.
+/// After how long a user is told what a start waits for, and how often what has changed in that.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs the cluster until it is asked to stop.
@@ -68,7 +68,8 @@ pub(super) async fn run(
     let mut tasks = JoinSet::new();
     tasks.spawn(start_wanted(coordinator.clone(), Arc::clone(&fleet)));
     tasks.spawn(remove_retired(coordinator.clone(), Arc::clone(&fleet)));
-    tasks.spawn(watch(coordinator.clone(), console.clone()));
+    let url = ready::url(public);
+    tasks.spawn(watch(coordinator.clone(), console.clone(), url));
     let announcing = announce(&coordinator, &fleet, resp, public, &console);
     let reason = tokio::select! {
         reason = shell::signal::shutdown(false) => reason,
@@ -126,7 +127,7 @@ async fn announce(
 ) -> Result<(), Failure> {
     let router = ClusterClient::new(&format!("http://{}", ready::reachable(http)))?;
     let clock = SystemClock::new();
-    let mut told = clock.monotonic();
+    let (mut told, mut waiting) = (clock.monotonic(), String::new());
     loop {
         let status = coordinator.status();
         let router_ready = router.is_ok("/readyz").await;
@@ -136,7 +137,11 @@ async fn announce(
         }
         if clock.monotonic().saturating_sub(told) >= PATIENCE {
             told = clock.monotonic();
-            console.say(&ready::waiting_text(&status, router_ready));
+            let text = ready::waiting_text(&status, router_ready);
+            if text != waiting {
+                console.say(&text);
+                waiting = text;
+            }
         }
         sleep(LOOK_EVERY).await;
     }
@@ -181,7 +186,7 @@ async fn remove_retired(coordinator: Coordinator, fleet: Arc<Fleet>) {
 }
 
 /// Shows changes of the ring as they go on, and what they wait for.
-async fn watch(coordinator: Coordinator, console: Console) {
+async fn watch(coordinator: Coordinator, console: Console, url: String) {
     let mut view = ProgressView::new(console);
     let mut reasons = Reasons::default();
     let clock = SystemClock::new();
@@ -191,7 +196,7 @@ async fn watch(coordinator: Coordinator, console: Console) {
         looks.tick().await;
         let status = coordinator.status();
         view.show(&status);
-        for reason in reasons.observe(clock.monotonic(), &status.reasons) {
+        for reason in reasons.observe(clock.monotonic(), &reasons::of(&status, &url)) {
             view.say(&reason);
         }
     }

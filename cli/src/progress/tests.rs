@@ -50,7 +50,7 @@ fn at(ms: u64) -> Duration {
 fn the_first_look_knows_no_rate() {
     let tracker = Tracker::new(at(0), &rebalance(&[("kv-0", HandoffState::Starting, 0, 1_000)]));
     assert_eq!(tracker.title(), "rebalance 3 -> 4 servers");
-    assert_eq!(tracker.text(), "0/1,000 keys  0 B  handoffs 0/1  0 B/s");
+    assert_eq!(tracker.text(), "0/1,000 keys  0 B  handoffs 0/1");
 }
 
 #[test]
@@ -62,13 +62,29 @@ fn rate_and_time_left_follow_the_observations() {
     let pair = tracker.pairs().next().expect("one pair");
     assert_eq!(pair.title(), "kv-0 -> kv-3");
     assert_eq!(pair.text(), "100/1,000 keys  100.0 KiB  copying  100.0 KiB/s  ETA 9.0 s");
+    assert_eq!(pair.bar_text(), "100/1,000 keys  ETA 9.0 s  100.0 KiB/s  100.0 KiB  copying");
+}
+
+#[test]
+fn one_chunk_is_no_rate() {
+    let copying = |keys| rebalance(&[("kv-0", HandoffState::Copying, keys, 1_000)]);
+    let mut tracker = Tracker::new(at(0), &copying(0));
+    tracker.observe(at(100), &copying(100));
+    assert_eq!(tracker.text(), "100/1,000 keys  100.0 KiB  handoffs 0/1");
+    for ms in [200, 300, 400, 500, 600, 700, 800, 900, 1_000] {
+        tracker.observe(at(ms), &copying(100));
+    }
+    let text = tracker.text();
+    let speed = text.split("  ").nth(3).and_then(|text| text.strip_suffix(" KiB/s"));
+    let speed: f64 = speed.expect("a rate").parse().expect("a number");
+    assert!((80.0..=100.0).contains(&speed), "{text}");
 }
 
 #[test]
 fn looks_too_close_to_each_other_change_no_rate() {
     let mut tracker = Tracker::new(at(0), &rebalance(&[("kv-0", HandoffState::Copying, 0, 10)]));
     tracker.observe(at(1), &rebalance(&[("kv-0", HandoffState::Frozen, 5, 10)]));
-    assert_eq!(tracker.text(), "5/10 keys  5.0 KiB  handoffs 0/1  0 B/s");
+    assert_eq!(tracker.text(), "5/10 keys  5.0 KiB  handoffs 0/1");
 }
 
 #[test]

@@ -113,8 +113,8 @@ pub fn arity_error(name: &str) -> String {
     format!("ERR wrong number of arguments for '{name}' command")
 }
 
-/// The error for a command that is not in the table, as Redis words it. What was sent is shortened,
-/// and made printable, so that it fits into one error line.
+/// The error for a command that is not in the table: as Redis words it, and what there is instead.
+/// What was sent is shortened, and made printable, so that it fits into one error line.
 #[must_use]
 pub fn unknown_command_error<'a>(name: &[u8], args: impl IntoIterator<Item = &'a [u8]>) -> String {
     const SHOWN: usize = 128;
@@ -124,8 +124,12 @@ pub fn unknown_command_error<'a>(name: &[u8], args: impl IntoIterator<Item = &'a
         beginning.push_str(&format!("'{}' ", printable(arg, room)));
     }
     let name = printable(name, SHOWN);
-    format!("ERR unknown command '{name}', with args beginning with: {beginning}")
+    format!("ERR unknown command '{name}', with args beginning with: {beginning}{SCOPE}")
 }
+
+/// Most unknown commands are of Redis, for something that is not here.
+const SCOPE: &str = "(ringkv has strings only: no lists, hashes, sets, transactions, scripts or \
+                     pub/sub; COMMAND LIST names its commands)";
 
 /// The error for an unknown subcommand of a container such as `CLIENT`.
 #[must_use]

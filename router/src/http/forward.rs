@@ -60,10 +60,12 @@ async fn status(State(api): State<Api>, uri: Uri) -> Result<Response, HttpError>
 
 async fn ask(api: &Api, method: Method, uri: &Uri, body: Bytes) -> Result<Response, HttpError> {
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let is_change = method == Method::POST;
     let answer = api.0.coordinator.ask(method, path, body, WAIT).await.map_err(|error| {
-        let detail = format!(
-            "{error}; whether it took effect is to be seen in /status once the coordinator is back"
-        );
+        let mut detail = format!("{error}; keys are served without it");
+        if is_change {
+            detail.push_str("; whether the change was accepted is in /status once it is back");
+        }
         HttpError::new(StatusCode::BAD_GATEWAY, "coordinator unavailable", detail)
     })?;
     let (head, body) = answer.into_parts();

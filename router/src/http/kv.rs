@@ -119,6 +119,13 @@ fn command_error(error: &str) -> HttpError {
 
 /// The key in a path, percent-decoded: any bytes.
 fn key(uri: &Uri) -> Result<Vec<u8>, HttpError> {
+    // Something was meant by it, and would not be done.
+    if uri.query().is_some() {
+        return Err(bad_request(
+            "a value takes no query: in a key ? is %3F, and the time to live is in the header \
+             Ringkv-Ttl, in seconds",
+        ));
+    }
     let text = uri.path().strip_prefix("/kv/").unwrap_or_default();
     percent_decode(text.as_bytes())
         .ok_or_else(|| bad_request("in a key, % is followed by two hexadecimal digits"))
@@ -259,6 +266,13 @@ mod tests {
         check("%2", None);
         check("%zz", None);
         check("%+1", None);
+    }
+
+    #[test]
+    fn a_query_is_no_part_of_a_key() {
+        let read = |text: &'static str| key(&Uri::from_static(text)).ok();
+        assert_eq!(read("/kv/a%3Fttl=1"), Some(b"a?ttl=1".to_vec()));
+        assert_eq!(read("/kv/a?ttl=1"), None);
     }
 
     #[test]

@@ -117,6 +117,9 @@ fn a_leaver_is_known_by_the_document_or_by_its_view() {
     let table = Table::build(&membership, &views);
     assert_eq!(owner(&table, 5), "kv-1@1");
     assert_eq!(table.nodes[1].incarnation, Some(incarnation(1)));
+    let views = BTreeMap::from([view(1, &[])]);
+    let nodes = Table::build(&membership, &views).nodes;
+    assert_eq!(nodes.iter().map(|node| &*node.name).collect::<Vec<_>>(), ["kv-0", "kv-2"]);
 }
 
 #[test]

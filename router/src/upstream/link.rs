@@ -148,7 +148,9 @@ impl Upstream {
                     self.queue.borrow_mut().made_progress(Instant::now());
                     let end = self.drive(stream, &shard).await;
                     self.connected.set(false);
-                    if let Err(error) = end {
+                    if let Err(error) = end
+                        && !self.retired.get()
+                    {
                         let server = &*self.node.name;
                         tracing::warn!(server, %error, "lost the connection to a server");
                     }

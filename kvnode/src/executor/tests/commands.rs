@@ -58,9 +58,9 @@ fn commands_are_checked() {
     let mut bench = Bench::new();
     let error = |bench: &mut Bench, line: &str| error_of(bench.ask(line));
     assert_eq!(error(&mut bench, "GET"), "ERR wrong number of arguments for 'get' command");
-    assert_eq!(
-        error(&mut bench, "WHAT a"),
-        "ERR unknown command 'WHAT', with args beginning with: 'a' "
+    assert!(
+        error(&mut bench, "WHAT a")
+            .starts_with("ERR unknown command 'WHAT', with args beginning with: 'a' ")
     );
     for line in ["RENAME a b", "RENAMENX a b", "MSETNX a 1 b 2"] {
         assert!(error(&mut bench, line).starts_with("CROSSSLOT "), "{line}");
