@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 pub use handoff::Given;
-use handoff::{ClusterId, Epoch, HandoffId, Server};
+use handoff::{ClusterId, Epoch, HandoffId, Server, Side, SourceState, TargetState};
 use ring::{ArcMap, ArcSet, RingDocument};
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +86,15 @@ pub enum Role {
     Target,
 }
 
+impl From<Side> for Role {
+    fn from(side: Side) -> Self {
+        match side {
+            Side::Source(_) => Self::Source,
+            Side::Target(_) => Self::Target,
+        }
+    }
+}
+
 /// How far a handoff is, on either side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -104,6 +113,20 @@ pub enum Phase {
     Dropped,
     /// Target: will never own by this handoff.
     Refused,
+}
+
+impl From<Side> for Phase {
+    fn from(side: Side) -> Self {
+        match side {
+            Side::Source(SourceState::Copying) => Self::Copying,
+            Side::Source(SourceState::Frozen) => Self::Frozen,
+            Side::Source(SourceState::Given | SourceState::GivenSettled) => Self::Given,
+            Side::Source(SourceState::Dropped | SourceState::DroppedSettled) => Self::Dropped,
+            Side::Target(TargetState::Receiving) => Self::Receiving,
+            Side::Target(TargetState::Owned | TargetState::OwnedSettled) => Self::Owned,
+            Side::Target(TargetState::Refused | TargetState::Unknown) => Self::Refused,
+        }
+    }
 }
 
 /// `POST /term`, and the head of every other mutating request.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc as Shared;
 
-use handoff::{Decisions, Handoff, HandoffId, Side, SourceState, TargetState};
-use node_api::{HandoffStatus, NodeState, Phase, Role};
+use handoff::{Decisions, Handoff, HandoffId};
+use node_api::{HandoffStatus, NodeState};
 use ring::ArcMap;
 
 use super::messages::Peers;
@@ -67,42 +67,21 @@ pub(crate) fn state(
 }
 
 fn status(id: HandoffId, handoff: &Handoff, progress: Option<&Shared<Progress>>) -> HandoffStatus {
-    let (role, phase) = match handoff.side {
-        Side::Source(state) => (Role::Source, source_phase(state)),
-        Side::Target(state) => (Role::Target, target_phase(state)),
-    };
     let live = progress.map(|progress| progress.moved()).unwrap_or_default();
     let moved = if handoff.moved == handoff::Moved::default() { live } else { handoff.moved };
     let total = progress.map(|progress| progress.total()).unwrap_or_default();
     HandoffStatus {
         id,
-        role,
+        role: handoff.side.into(),
         peer: handoff.peer.clone(),
         arcs: handoff.arcs.clone(),
         epoch: handoff.epoch,
-        phase,
+        phase: handoff.side.into(),
         finished: handoff.side.is_finished(),
         keys_moved: moved.keys,
         keys_total: total.keys.max(moved.keys),
         bytes_moved: moved.bytes,
         bytes_total: total.bytes.max(moved.bytes),
         error: progress.and_then(|progress| progress.error()),
-    }
-}
-
-const fn source_phase(state: SourceState) -> Phase {
-    match state {
-        SourceState::Copying => Phase::Copying,
-        SourceState::Frozen => Phase::Frozen,
-        SourceState::Given | SourceState::GivenSettled => Phase::Given,
-        SourceState::Dropped | SourceState::DroppedSettled => Phase::Dropped,
-    }
-}
-
-const fn target_phase(state: TargetState) -> Phase {
-    match state {
-        TargetState::Receiving => Phase::Receiving,
-        TargetState::Owned | TargetState::OwnedSettled => Phase::Owned,
-        TargetState::Refused | TargetState::Unknown => Phase::Refused,
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use handoff::{Decisions, Handoff, HandoffId, Side, SourceState, TargetState};
-use node_api::{HandoffStatus, NodeState, Phase, Role};
+use handoff::{Decisions, Handoff, HandoffId};
+use node_api::{HandoffStatus, NodeState};
 use ring::RingDocument;
 
 /// The state of a node as it tells it.
@@ -13,10 +13,6 @@ pub(super) fn state_of(
     peers: &BTreeMap<String, String>,
 ) -> NodeState {
     let admission = node.admit(committed);
-    let given = node.given().iter().map(|(arc, given)| {
-        let (epoch, target) = (given.epoch, given.target.clone());
-        (arc, node_api::Given { epoch, target })
-    });
     NodeState {
         cluster: node.cluster(),
         server: node.server().clone(),
@@ -27,7 +23,7 @@ pub(super) fn state_of(
         retired: node.retired(),
         granted: node.granted(),
         owned: node.owned().clone(),
-        given: given.collect(),
+        given: node.given().clone(),
         fences: node.fences().clone(),
         highest_epoch: node.highest_epoch(),
         handoffs: node.handoffs().iter().map(|(id, one)| status_of(*id, one)).collect(),
@@ -38,32 +34,13 @@ pub(super) fn state_of(
 }
 
 fn status_of(id: HandoffId, handoff: &Handoff) -> HandoffStatus {
-    let (role, phase) = match handoff.side {
-        Side::Source(state) => (
-            Role::Source,
-            match state {
-                SourceState::Copying => Phase::Copying,
-                SourceState::Frozen => Phase::Frozen,
-                SourceState::Given | SourceState::GivenSettled => Phase::Given,
-                SourceState::Dropped | SourceState::DroppedSettled => Phase::Dropped,
-            },
-        ),
-        Side::Target(state) => (
-            Role::Target,
-            match state {
-                TargetState::Receiving => Phase::Receiving,
-                TargetState::Owned | TargetState::OwnedSettled => Phase::Owned,
-                TargetState::Refused | TargetState::Unknown => Phase::Refused,
-            },
-        ),
-    };
     HandoffStatus {
         id,
-        role,
+        role: handoff.side.into(),
         peer: handoff.peer.clone(),
         arcs: handoff.arcs.clone(),
         epoch: handoff.epoch,
-        phase,
+        phase: handoff.side.into(),
         finished: handoff.side.is_finished(),
         keys_moved: 10,
         keys_total: 12,
