@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use handoff::{
     Decisions, HandoffId, Refusal, Side, SourceState, TargetEvent, TargetState, Trim, TrimKind,
+    invariants,
 };
 use ring::{ArcSet, RingDocument};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -263,6 +264,10 @@ impl Actor {
     }
 
     async fn persist(&mut self) {
+        if let Err(violation) = invariants::one_handoff(&self.decisions) {
+            tracing::error!(%violation, "a bug: the process ends before this is recorded");
+            std::process::exit(i32::from(shell::exit::FAILURE));
+        }
         let store = self.store.clone();
         self.with_file(move |file, decisions| file.write(decisions, &store)).await;
         self.is_mirrored = false;
