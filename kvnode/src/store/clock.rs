@@ -48,8 +48,6 @@ struct Shared {
     limit: AtomicU64,
     /// The latest time that anything was judged by.
     expiry_now: AtomicU64,
-    /// Which of it a restart would know.
-    floor_on_disk: AtomicU64,
     /// Serializes writers of the file.
     file: Mutex<()>,
     renewal: Mutex<Renewal>,
@@ -89,7 +87,6 @@ impl HybridClock {
             last: AtomicU64::new(limit),
             limit: AtomicU64::new(limit),
             expiry_now: AtomicU64::new(floor_ms),
-            floor_on_disk: AtomicU64::new(floor_ms),
             file: Mutex::default(),
             renewal: Mutex::default(),
             wake: Condvar::new(),
@@ -139,18 +136,6 @@ impl HybridClock {
     /// on disk and raises it again after a restart.
     pub fn raise_expiry_now(&self, floor_ms: u64) {
         self.0.shared.expiry_now.fetch_max(floor_ms, Ordering::AcqRel);
-    }
-
-    /// From now on records expire by a time that is at least this one, also after a restart. Waits
-    /// for the disk.
-    pub fn raise_expiry_floor(&self, floor_ms: u64) {
-        let shared = &self.0.shared;
-        shared.expiry_now.fetch_max(floor_ms, Ordering::AcqRel);
-        if shared.floor_on_disk.load(Ordering::Acquire) < floor_ms
-            && let Err(error) = shared.reserve()
-        {
-            fatal(&StoreError::Io(error));
-        }
     }
 }
 
@@ -224,7 +209,6 @@ impl Shared {
         let floor_ms = self.expiry_now.load(Ordering::Acquire);
         write(&self.path, limit, floor_ms)?;
         self.limit.store(limit, Ordering::Release);
-        self.floor_on_disk.store(floor_ms, Ordering::Release);
         Ok(())
     }
 

@@ -71,7 +71,7 @@ fn expired_records_are_removed_when_told_so() {
         answer.try_recv().expect("an answer at once")
     };
     assert_eq!(expire(&keys), 0);
-    bench.executor.clock.raise_expiry_floor(9_000_000_000_000);
+    bench.executor.clock.raise_expiry_now(9_000_000_000_000);
     let expire = |bench: &mut Bench| {
         let (removed, mut answer) = oneshot::channel();
         bench.executor.control(ControlRequest::Expire { keys: keys.to_vec(), removed });

@@ -76,7 +76,7 @@ fn check(steps: &[Step]) {
                 highest = highest.max(*version);
             }
             Step::RaiseFloor(ms) => {
-                clock.raise_expiry_floor(*ms);
+                clock.raise_expiry_now(*ms);
                 floor_ms = floor_ms.max(*ms);
             }
             Step::Restart { crash } => {
@@ -88,6 +88,9 @@ fn check(steps: &[Step]) {
                 }
                 n_lives += 1;
                 clock = open(&path(n_lives), &wall);
+                if *crash {
+                    clock.raise_expiry_now(floor_ms);
+                }
             }
         }
         let now_ms = clock.expiry_now();
