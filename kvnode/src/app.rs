@@ -9,7 +9,7 @@ use node_api::ServerAddresses;
 use prometheus_client::registry::Registry;
 use shell::drain::{self, Drain};
 use shell::exit;
-use socket2::{Domain, Protocol, Socket, Type};
+use shell::net::Sharing;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinError;
 
@@ -20,9 +20,6 @@ use crate::metrics::Metrics;
 use crate::server::{DataServer, ServerSettings};
 use crate::store::{Durability, HybridClock, OpenError, Store};
 use crate::upkeep;
-
-/// How many connections may wait to be accepted.
-const BACKLOG: i32 = 1_024;
 
 /// Why a node could not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -284,15 +281,7 @@ pub(crate) fn listen(
     purpose: &'static str,
     option: &'static str,
 ) -> Result<TcpListener, RunError> {
-    let open = || {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_reuse_address(true)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        Ok(TcpListener::from(socket))
-    };
-    open().map_err(|source: io::Error| match source.kind() {
+    shell::net::listen(address, Sharing::Alone).map_err(|source| match source.kind() {
         io::ErrorKind::AddrInUse => RunError::AddressInUse { purpose, address, option },
         _ => RunError::Listen { purpose, address, option, source },
     })

@@ -8,8 +8,8 @@ use std::thread::JoinHandle;
 use anyhow::Context;
 use shell::clock::{Clock, SystemClock};
 use shell::drain::{self, Drain};
+use shell::net::{Sharing, listen};
 use shell::rng::{OsRng, Rng};
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
@@ -22,8 +22,6 @@ use crate::metrics::Metrics;
 use crate::shard::Shard;
 use crate::table::Table;
 
-/// Connections that the system keeps until they are taken.
-const BACKLOG: i32 = 1_024;
 /// HTTP requests that wait for a data thread.
 const REQUESTS_MAX: usize = 1_024;
 
@@ -150,25 +148,8 @@ fn spawn(
     std::thread::Builder::new().name(name).spawn(logged).context("start a thread")
 }
 
-fn socket(address: SocketAddr) -> std::io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    Ok(socket)
-}
-
-fn listen(socket: Socket) -> std::io::Result<StdListener> {
-    socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
-}
-
 fn bind_alone(address: SocketAddr, what: &str) -> anyhow::Result<StdListener> {
-    let bind = || {
-        let socket = socket(address)?;
-        socket.bind(&address.into())?;
-        listen(socket)
-    };
-    bind().with_context(|| cannot_listen(address, what))
+    listen(address, Sharing::Alone).with_context(|| cannot_listen(address, what))
 }
 
 /// One listener for each thread, all on one port: the system spreads connections over them.
@@ -178,13 +159,7 @@ fn bind_shared(address: SocketAddr, count: usize) -> anyhow::Result<Vec<StdListe
     let probe = bind_alone(address, "RESP")?;
     let address = probe.local_addr().with_context(context)?;
     drop(probe);
-    let bind = || {
-        let socket = socket(address)?;
-        socket.set_reuse_port(true)?;
-        socket.bind(&address.into())?;
-        listen(socket)
-    };
-    (0..count).map(|_| bind().with_context(context)).collect()
+    (0..count).map(|_| listen(address, Sharing::Shared).with_context(context)).collect()
 }
 
 fn cannot_listen(address: SocketAddr, what: &str) -> String {

@@ -1,5 +1,6 @@
 //! Shell. What every process of ringkv needs from the outside: clock, randomness, signals, an
-//! orderly end, telemetry, network types, exit codes. Only this crate reads time and entropy.
+//! orderly end, telemetry, network types, exit codes. Only this crate reads the wall
+//! clock and entropy; deadlines of tasks are tokio's, which a simulation can stop.
 
 pub mod clock;
 pub mod drain;
