@@ -3,13 +3,9 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::http::{Method, Response, Uri};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Method, Request, Uri, header};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use node_api::Problem;
+use node_api::{HttpClient, HttpError, Problem};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -17,19 +13,19 @@ use crate::failure::Failure;
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
-const ANSWER_BYTES_MAX: usize = 64 << 20;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client of one cluster.
 pub(crate) struct ClusterClient {
     base: String,
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: HttpClient,
 }
 
 impl ClusterClient {
     /// A client of the cluster at this URL. Nothing is sent yet.
     pub(crate) fn new(url: &str) -> Result<Self, Failure> {
         let base = parse_base(url).map_err(Failure::usage)?;
-        Ok(Self { base, client: Client::builder(TokioExecutor::new()).build_http() })
+        Ok(Self { base, client: HttpClient::new(CONNECT_TIMEOUT) })
     }
 
     /// Where it is.
@@ -54,9 +50,8 @@ impl ClusterClient {
 
     /// Whether a path is answered with success.
     pub(crate) async fn is_ok(&self, path: &str) -> bool {
-        let exchange = self.exchange(Method::GET, path, Bytes::new());
-        let answer = tokio::time::timeout(PROBE_TIMEOUT, exchange).await;
-        matches!(answer, Ok(Ok((status, _))) if status.is_success())
+        let answer = self.exchange(Method::GET, path, Bytes::new(), PROBE_TIMEOUT).await;
+        answer.is_ok_and(|answer| answer.status().is_success())
     }
 
     async fn request<T: DeserializeOwned>(
@@ -65,10 +60,8 @@ impl ClusterClient {
         path: &str,
         body: Bytes,
     ) -> Result<T, Failure> {
-        let exchange = self.exchange(method, path, body);
-        let (status, body) = tokio::time::timeout(REQUEST_TIMEOUT, exchange)
-            .await
-            .map_err(|_| self.unreachable("it does not answer in time"))??;
+        let answer = self.exchange(method, path, body, REQUEST_TIMEOUT).await?;
+        let (status, body) = (answer.status(), answer.into_body());
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|error| {
                 Failure::other(format!(
@@ -90,43 +83,19 @@ impl ClusterClient {
         method: Method,
         path: &str,
         body: Bytes,
-    ) -> Result<(hyper::StatusCode, Bytes), Failure> {
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.base))
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(body))
-            .context("build the request")?;
-        let answer = self
-            .client
-            .request(request)
-            .await
-            .map_err(|error| self.unreachable(&root_cause(&error)))?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
-            .collect()
-            .await
-            .map_err(|error| self.unreachable(&error.to_string()))?;
-        Ok((status, body.to_bytes()))
+        timeout: Duration,
+    ) -> Result<Response<Bytes>, Failure> {
+        let url = format!("{}{path}", self.base);
+        let answer = self.client.send(method, &url, body, timeout).await;
+        answer.map_err(|error| self.unreachable(&error))
     }
 
-    fn unreachable(&self, why: &str) -> Failure {
+    fn unreachable(&self, why: &HttpError) -> Failure {
         Failure::unavailable(format!(
             "no cluster at {}: {why}; start one with `ringkv local`, or name another with --url",
             self.base
         ))
     }
-}
-
-/// The innermost reason: the outer ones say only that there is one.
-fn root_cause(mut error: &(dyn std::error::Error + 'static)) -> String {
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
-        return "what answers there does not speak HTTP (is it the port for Redis?)".into();
-    }
-    error.to_string()
 }
 
 /// The URL without a slash at its end.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use axum::http::{Method, StatusCode};
 use bytes::Bytes;
-use hyper::{Method, StatusCode};
 use node_api::Membership;
 
 use crate::coordinator::{Coordinator, CoordinatorError};

@@ -3,26 +3,17 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::header::CONTENT_TYPE;
-use hyper::{Method, Request, StatusCode};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper::{Method, StatusCode};
 use ring::RingDocument;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::http::{HttpClient, HttpError};
 use crate::types::{
     Accepted, CancelRequest, Count, CountRequest, FenceRequest, GiveRequest, GrantRequest,
     Membership, NodeState, PeersRequest, Problem, ReceiveRequest, RetireRequest, RingRequest,
     TermRequest,
 };
-
-/// The most bytes of an answer.
-const MAX_ANSWER_BYTES: usize = 64 << 20;
-/// How long an idle connection is kept.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +50,7 @@ pub enum ClientError {
 /// A client for any number of nodes; clones share their connections.
 #[derive(Clone, Debug)]
 pub struct NodeClient {
-    http: Client<HttpConnector, Full<Bytes>>,
+    http: HttpClient,
     timeout: Duration,
     count_timeout: Duration,
 }
@@ -68,11 +59,7 @@ impl NodeClient {
     /// A client that waits so long for an answer, and so long for a count, which reads the data.
     #[must_use]
     pub fn new(timeout: Duration, count_timeout: Duration) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(timeout));
-        let http =
-            Client::builder(TokioExecutor::new()).pool_idle_timeout(IDLE_TIMEOUT).build(connector);
+        let http = HttpClient::new(timeout);
         Self { http, timeout, count_timeout }
     }
 
@@ -185,26 +172,17 @@ impl NodeClient {
         body: Bytes,
         timeout: Duration,
     ) -> Result<A, ClientError> {
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("http://{address}/{path}"))
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(body))
-            .map_err(|error| unreachable(address, &error))?;
-        let exchange = async {
-            let answer =
-                self.http.request(request).await.map_err(|error| unreachable(address, &error))?;
-            let status = answer.status();
-            let body = Limited::new(answer.into_body(), MAX_ANSWER_BYTES)
-                .collect()
-                .await
-                .map_err(|error| unreachable(address, &*error))?
-                .to_bytes();
-            decode(address, status, &body)
-        };
-        tokio::time::timeout(timeout, exchange)
-            .await
-            .map_err(|_| ClientError::Timeout { address: address.to_owned(), timeout })?
+        let url = format!("http://{address}/{path}");
+        let answer = self.http.send(method, &url, body, timeout).await;
+        let answer = answer.map_err(|error| match error {
+            HttpError::Timeout(timeout) => {
+                ClientError::Timeout { address: address.to_owned(), timeout }
+            }
+            HttpError::Unreachable(cause) => {
+                ClientError::Unreachable { address: address.to_owned(), cause }
+            }
+        })?;
+        decode(address, answer.status(), answer.body())
     }
 }
 
@@ -224,16 +202,6 @@ fn decode<A: DeserializeOwned>(
         Ok(problem) => ClientError::Refused(problem),
         Err(_) => protocol(address, &format_args!("HTTP status {status} without a problem")),
     })
-}
-
-fn unreachable(address: &str, error: &dyn std::error::Error) -> ClientError {
-    let mut cause = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        cause = format!("{cause}: {inner}");
-        source = inner.source();
-    }
-    ClientError::Unreachable { address: address.to_owned(), cause }
 }
 
 fn protocol(address: &str, cause: &dyn std::fmt::Display) -> ClientError {

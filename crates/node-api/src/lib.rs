@@ -1,7 +1,9 @@
 //! Shell. The administration API of a node: what it is asked, what it answers, and a client.
 
 mod client;
+mod http;
 mod types;
 
 pub use client::{ClientError, NodeClient};
+pub use http::{HttpClient, HttpError};
 pub use types::*;

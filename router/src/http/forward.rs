@@ -33,18 +33,16 @@ pub(super) async fn forward(
     uri: Uri,
     body: Bytes,
 ) -> Result<Response, HttpError> {
-    ask(&api, method, &uri, body).await
+    ask(&api, method, &uri, body).await.map(relay)
 }
 
 /// The coordinator's status, and what the router itself has measured.
 async fn status(State(api): State<Api>, uri: Uri) -> Result<Response, HttpError> {
-    let mut response = ask(&api, Method::GET, &uri, Bytes::new()).await?;
-    if response.status() != StatusCode::OK {
-        return Ok(response);
+    let answer = ask(&api, Method::GET, &uri, Bytes::new()).await?;
+    if answer.status() != StatusCode::OK {
+        return Ok(relay(answer));
     }
-    let body = axum::body::to_bytes(std::mem::take(response.body_mut()), usize::MAX).await;
-    let body = body.unwrap_or_default();
-    let Ok(Value::Object(mut status)) = serde_json::from_slice(&body) else {
+    let Ok(Value::Object(mut status)) = serde_json::from_slice(answer.body()) else {
         let detail = "the coordinator's status is not a JSON object";
         return Err(HttpError::new(StatusCode::BAD_GATEWAY, "bad status", detail));
     };
@@ -58,20 +56,29 @@ async fn status(State(api): State<Api>, uri: Uri) -> Result<Response, HttpError>
     Ok(axum::Json(Value::Object(status)).into_response())
 }
 
-async fn ask(api: &Api, method: Method, uri: &Uri, body: Bytes) -> Result<Response, HttpError> {
+async fn ask(
+    api: &Api,
+    method: Method,
+    uri: &Uri,
+    body: Bytes,
+) -> Result<Response<Bytes>, HttpError> {
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let is_change = method == Method::POST;
-    let answer = api.0.coordinator.ask(method, path, body, WAIT).await.map_err(|error| {
+    api.0.coordinator.ask(method, path, body, WAIT).await.map_err(|error| {
         let mut detail = format!("{error}; keys are served without it");
         if is_change {
             detail.push_str("; whether the change was accepted is in /status once it is back");
         }
         HttpError::new(StatusCode::BAD_GATEWAY, "coordinator unavailable", detail)
-    })?;
+    })
+}
+
+/// An answer of the coordinator for the client; what only concerns their connection stays behind.
+fn relay(answer: Response<Bytes>) -> Response {
     let (head, body) = answer.into_parts();
     let format = head.headers.get(header::CONTENT_TYPE).cloned();
     let format = format.unwrap_or_else(|| HeaderValue::from_static("application/octet-stream"));
     let mut response = (head.status, body).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, format);
-    Ok(response)
+    response
 }

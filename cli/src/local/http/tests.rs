@@ -1,9 +1,10 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
+use axum::http::Method;
 use handoff::ClusterId;
-use hyper::Method;
 use rebalance::{Coordinator, CoordinatorConfig, FileRingStore};
 use shell::net::TcpListener;
 
@@ -14,6 +15,8 @@ use crate::cluster_client::{ClusterClient, block_on};
 use crate::local::cluster_file::ClusterFile;
 use crate::local::data_dir::DataDir;
 use crate::local::fleet::Fleet;
+
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn check_body(body: &'static str) -> Result<RemoveServers, String> {
     parse(Ok(Bytes::from_static(body.as_bytes()))).map_err(|Refusal(problem)| {
@@ -66,9 +69,9 @@ fn check(requests: &[(&str, &str, &str, u16, &str)]) -> Vec<String> {
         for (method, path, body, status, says) in requests {
             let method: Method = method.parse().expect("a method");
             let body = Bytes::copy_from_slice(body.as_bytes());
-            let (answered, text) = client.exchange(method.clone(), path, body).await?;
-            let text = String::from_utf8_lossy(&text);
-            assert_eq!(answered.as_u16(), *status, "{method} {path}: {text}");
+            let answer = client.exchange(method.clone(), path, body, PATIENCE).await?;
+            let text = String::from_utf8_lossy(answer.body());
+            assert_eq!(answer.status().as_u16(), *status, "{method} {path}: {text}");
             assert!(text.contains(says), "{method} {path} does not say {says:?}: {text}");
         }
         Ok(fleet.cluster().wanted)
