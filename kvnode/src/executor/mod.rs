@@ -39,7 +39,8 @@ const CROSS_SERVER: &str = "CROSSSLOT Keys in request may live on different serv
     cannot be changed as one; use several commands on one key each (SET with NX, or GET, SET and \
     DEL)";
 const DISK_FULL: &str = "ERR disk full: the volume has only its reserve left, and writes that \
-    grow the data are refused; delete keys, enlarge the volume, or add a server";
+    grow the data are refused; enlarge the volume, add a server, or delete keys (their space \
+    comes back when the store next compacts)";
 const WRITES_SLOWED: &str = "TRYAGAIN writes to the key's arc wait for a handoff to keep up; the \
     command was not applied";
 
