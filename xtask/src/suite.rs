@@ -46,7 +46,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
     )?;
     report.run(
         "unit and property tests",
-        cargo(options, "test").args(["--workspace", "--exclude", "e2e"]),
+        cargo(options, "test").args(["--workspace", "--exclude", "e2e", "--no-fail-fast"]),
     )?;
     if options.ci {
         fuzz(&mut report)?;
