@@ -10,6 +10,7 @@ pub mod inventory;
 pub mod ledger;
 pub mod metrics;
 mod process;
+pub mod random;
 pub mod register;
 pub mod resp;
 pub mod status;

@@ -8,6 +8,7 @@ use anyhow::ensure;
 use tokio::task::JoinHandle;
 
 use crate::ledger::{KeyNumber, Ledger};
+use crate::random::Random;
 use crate::register::{Action, NIL, Value};
 use crate::resp::{Answer, Client, frame};
 
@@ -126,6 +127,29 @@ pub async fn read_all(plan: Plan, address: &str, ledger: &mut Ledger) -> anyhow:
     Ok(())
 }
 
+/// Writes as fast as the cluster takes it, over a pipeline, until it is told to stop; how many
+/// writes were acknowledged.
+///
+/// # Errors
+/// A write that was not acknowledged.
+pub async fn press(plan: Plan, address: &str, stop: &Cell<bool>) -> anyhow::Result<u64> {
+    let mut client = Client::connect(address).await?;
+    let mut random = Random::new(plan.seed);
+    let value = value_bytes(1, plan.value_bytes);
+    let mut acknowledged = 0;
+    while !stop.get() {
+        let keys: Vec<String> = (0..PIPELINE).map(|_| key_name(random.below(plan.keys))).collect();
+        let frames = keys.iter().flat_map(|key| frame(&[b"SET", key.as_bytes(), &value]));
+        client.send(&frames.collect::<Vec<u8>>()).await?;
+        for key in &keys {
+            let answer = client.answer().await?.text();
+            ensure!(answer == "OK", "SET {key}: {answer}");
+            acknowledged += 1;
+        }
+    }
+    Ok(acknowledged)
+}
+
 /// The bytes of a value: its number in 16 hexadecimal digits, then filling.
 fn value_bytes(value: Value, length: usize) -> Vec<u8> {
     let mut bytes = format!("{value:016x}").into_bytes();
@@ -217,26 +241,5 @@ impl Worker {
             }
         }
         Ok(())
-    }
-}
-
-/// Numbers that look random and are the same for the same seed (xorshift64*).
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    #[allow(clippy::cast_possible_truncation)]
-    fn below(&mut self, limit: u32) -> u32 {
-        (self.next() >> 32) as u32 % limit.max(1)
     }
 }

@@ -8,6 +8,8 @@ mod crashes;
 mod data_directories;
 mod data_loss;
 mod full_disk;
+mod pressure;
 mod report_figure;
 mod rescale;
 mod restart;
+mod storm;
