@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use node_api::{Count, CountRequest};
 use ring::{ArcMap, ArcSet, Point, Ring, RingDocument};
 
@@ -75,8 +75,7 @@ pub fn keys_moved(status: &Status) -> BTreeMap<(String, String), u64> {
 
 /// Requires that each of the keys lies on exactly its owner's disk, and nothing else on any disk.
 ///
-/// What a former owner gave away it deletes in the background, so this waits for the counts, and
-/// then asks every server itself for its keys.
+/// What a former owner gave away it deletes in the background, so this waits for it.
 ///
 /// # Errors
 /// What lies where it should not, or is missing.
@@ -84,44 +83,51 @@ pub async fn require_exact_placement(
     cluster: &LocalCluster,
     keys: BTreeSet<String>,
 ) -> anyhow::Result<BTreeMap<String, u64>> {
+    let keys = &keys;
+    wait::until("every disk holds its own keys and no others", DELETED_WITHIN, || async move {
+        require_placement_now(cluster, keys.clone()).await.map_err(|error| format!("{error:#}"))
+    })
+    .await
+}
+
+/// The same without waiting: by what each server counts on its whole disk, and then by what it
+/// shows to a SCAN.
+///
+/// # Errors
+/// What lies where it should not, or is missing.
+pub async fn require_placement_now(
+    cluster: &LocalCluster,
+    keys: BTreeSet<String>,
+) -> anyhow::Result<BTreeMap<String, u64>> {
     let membership = cluster.membership().await?;
     let owners = assignment(&membership.document)?;
     let expected = expected_keys(&owners, keys.into_iter());
-    anyhow::ensure!(
+    ensure!(
         membership.servers.keys().eq(expected.keys()),
         "servers {:?}, owners {:?}",
         membership.servers.keys(),
         expected.keys()
     );
-    let wanted: BTreeMap<&str, (u64, u64)> = expected
-        .iter()
-        .map(|(name, keys)| (name.as_str(), (keys.len() as u64, keys.len() as u64)))
-        .collect();
-    let (membership, wanted) = (&membership, &wanted);
-    wait::until("every disk holds its own keys and no others", DELETED_WITHIN, || async move {
-        let mut counted = BTreeMap::new();
-        for (name, addresses) in &membership.servers {
-            let count = count(&addresses.http).await.map_err(|error| format!("{error:#}"))?;
-            counted.insert(name.as_str(), (count.keys, count.records));
-        }
-        if counted == *wanted {
-            Ok(())
-        } else {
-            Err(format!("(keys, records) on disk {counted:?}, expected {wanted:?}"))
-        }
-    })
-    .await?;
+    let mut placed = BTreeMap::new();
     for (name, addresses) in &membership.servers {
-        let found = scan(&addresses.resp).await.with_context(|| format!("SCAN of {name}"))?;
         let expected = expected.get(name).context("unknown server")?;
-        anyhow::ensure!(
+        let count = count(&addresses.http).await?;
+        let (keys, records) = (count.keys, count.records);
+        ensure!(
+            keys == expected.len() as u64 && records == keys,
+            "{name} holds {keys} keys in {records} records, and should hold {}",
+            expected.len()
+        );
+        let found = scan(&addresses.resp).await.with_context(|| format!("SCAN of {name}"))?;
+        ensure!(
             found == *expected,
-            "{name} holds {} keys that it should not, and lacks {}",
+            "{name} shows {} keys that it should not, and lacks {}",
             found.difference(expected).count(),
             expected.difference(&found).count()
         );
+        placed.insert(name.clone(), keys);
     }
-    Ok(expected.iter().map(|(name, keys)| (name.clone(), keys.len() as u64)).collect())
+    Ok(placed)
 }
 
 /// What is on the disk of a server, on whatever arc.
