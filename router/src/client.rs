@@ -172,37 +172,25 @@ impl Slot {
 
     /// Takes the answer to a part; `Some` when the command is done.
     fn answer(&mut self, part: u32, reply: Bytes) -> Option<Bytes> {
-        let mut out = BytesMut::new();
-        match std::mem::replace(&mut self.work, Work::Done(Bytes::new())) {
-            Work::Done(reply) => return Some(reply),
+        match &mut self.work {
+            Work::Done(_) => return Some(reply),
             Work::One { .. } => return Some(for_protocol(reply, self.protocol)),
-            Work::Gather(mut gather) => {
-                gather.answer(part, &reply);
-                if !gather.is_done() {
-                    self.work = Work::Gather(gather);
-                    return None;
-                }
-                gather.finish(self.protocol, &mut out);
-            }
-            Work::Walk(mut walk) => {
-                walk.answer(part, &reply);
-                if !walk.is_done() {
-                    self.work = Work::Walk(walk);
-                    return None;
-                }
-                walk.finish(self.protocol, &mut out);
-            }
+            Work::Gather(gather) => gather.answer(part, &reply),
+            Work::Walk(walk) => walk.answer(part, &reply),
         }
-        Some(out.freeze())
+        self.finish_if_done()
     }
 
-    fn give_back(&mut self, part: u32) {
+    /// The part was not executed; `Some` when nothing else was missing, because the command has
+    /// failed already.
+    fn give_back(&mut self, part: u32) -> Option<Bytes> {
         match &mut self.work {
             Work::Done(_) => {}
             Work::One { sent, .. } => *sent = false,
             Work::Gather(gather) => gather.give_back(part),
             Work::Walk(walk) => walk.give_back(part),
         }
+        self.finish_if_done()
     }
 
     /// Gives what is unsent an error; `Some` when the command is done with that.
@@ -212,6 +200,11 @@ impl Slot {
             Work::Gather(gather) => gather.fail_unsent(error),
             Work::Walk(walk) => walk.fail(error.clone()),
         }
+        self.finish_if_done()
+    }
+
+    /// The answer to a command of several parts that misses none of them.
+    fn finish_if_done(&mut self) -> Option<Bytes> {
         let mut out = BytesMut::new();
         match std::mem::replace(&mut self.work, Work::Done(Bytes::new())) {
             Work::Gather(gather) if gather.is_done() => gather.finish(self.protocol, &mut out),
@@ -345,9 +338,12 @@ impl Core {
             }
             Outcome::Retry(why) => {
                 let now = Instant::now();
-                slot.give_back(part);
+                if let Some(reply) = slot.give_back(part) {
+                    return self.done(place, reply);
+                }
                 slot.park(why, now);
-                if !self.stalled {
+                // A walk stalls its client all the time, and pauses between attempts all the same.
+                if !self.stalled || matches!(slot.work, Work::Walk(_)) {
                     self.stall(now);
                 }
             }

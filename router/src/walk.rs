@@ -11,7 +11,7 @@ use ring::{Arc, Point};
 
 /// Pieces under way at a time, for commands whose answer does not depend on the order of pieces.
 const PIECES_AT_ONCE: usize = 16;
-/// Pieces after which a SCAN answers with what it has.
+/// Answered pieces after which a SCAN answers with what it has.
 const SCAN_PIECES_MAX: usize = 64;
 /// Keys that one piece of a KEYS lists.
 const KEYS_PIECE: &str = "1000";
@@ -37,6 +37,7 @@ pub(crate) struct Walk {
     /// Pieces under way, by number.
     pieces: BTreeMap<u32, Arc>,
     started: u32,
+    answered: usize,
     keys: Vec<Value>,
     keys_bytes: usize,
     count: i64,
@@ -60,6 +61,7 @@ impl Walk {
             todo: todo.into_iter().collect(),
             pieces: BTreeMap::new(),
             started: 0,
+            answered: 0,
             keys: Vec::new(),
             keys_bytes: 0,
             count: 0,
@@ -153,6 +155,7 @@ impl Walk {
     /// The server's answer to a piece.
     pub(crate) fn answer(&mut self, number: u32, reply: &Bytes) {
         let Some(piece) = self.pieces.remove(&number) else { return };
+        self.answered += 1;
         match Value::parse(reply) {
             Ok(Value::Error(_)) => self.fail(reply.clone()),
             Ok(Value::Array(Some(values))) => {
@@ -267,8 +270,7 @@ impl Walk {
             What::RandomKey => !self.keys.is_empty(),
             What::Scan { cursor, count, .. } => {
                 let moved = self.todo.front().is_none_or(|arc| top_bits(arc.start()) > *cursor);
-                let enough =
-                    self.keys.len() as u64 >= *count || self.started as usize >= SCAN_PIECES_MAX;
+                let enough = self.keys.len() as u64 >= *count || self.answered >= SCAN_PIECES_MAX;
                 moved && enough
             }
             What::Keys { .. } | What::Count | What::Flush => false,

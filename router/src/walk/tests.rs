@@ -183,3 +183,20 @@ fn an_error_or_an_odd_answer_ends_a_walk() {
         assert_eq!(finish(walk), Value::Error(Bytes::from_static(expected.as_bytes())));
     }
 }
+
+#[test]
+fn refused_pieces_do_not_end_a_scan() {
+    let command = Command::new(&["SCAN", "0", "COUNT", "5"]);
+    let mut walk = Walk::scan(&command, LIMITS).expect("a scan");
+    let middle = Point(1 << 127);
+    let (number, _) = walk.take_piece(middle).expect("a piece");
+    walk.answer(number, &reply(None, Value::Array(Some(Vec::new()))));
+    for _ in 0..10 * SCAN_PIECES_MAX {
+        assert_eq!(walk.next_start(), middle.next(), "it goes on where it was refused");
+        let (number, _) = walk.take_piece(Point::MAX).expect("a piece");
+        walk.give_back(number);
+    }
+    let (number, _) = walk.take_piece(Point::MAX).expect("a piece");
+    walk.answer(number, &reply(None, Value::Array(Some(Vec::new()))));
+    assert!(walk.is_done());
+}
