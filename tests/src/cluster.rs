@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::net::TcpListener;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,7 +15,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::process::{Process, children_of, send, wait_gone};
+use crate::process::{Process, children_of, send, send_to_group, wait_gone};
 use crate::status::Status;
 use crate::{http, wait};
 
@@ -143,6 +143,7 @@ impl LocalCluster {
             .arg("--durability")
             .arg(self.options.durability)
             .args(&self.options.more)
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::from(log.try_clone()?))
             .stderr(Stdio::from(log));
@@ -322,12 +323,28 @@ impl LocalCluster {
     /// # Errors
     /// It does not end, or not well.
     pub async fn stop(&mut self) -> anyhow::Result<()> {
+        let supervisor = self.supervisor.as_ref().context("it does not run")?.id();
         let children = self.processes()?;
-        let supervisor = self.supervisor.as_ref().context("it does not run")?;
-        send(supervisor.id(), Signal::TERM)?;
+        send(supervisor, Signal::TERM)?;
+        self.wait_stopped(&children).await
+    }
+
+    /// Presses Ctrl-C: every process of the cluster gets SIGINT at once. Waits as
+    /// [`Self::stop`] does.
+    ///
+    /// # Errors
+    /// It does not end, or not well.
+    pub async fn interrupt(&mut self) -> anyhow::Result<()> {
+        let supervisor = self.supervisor.as_ref().context("it does not run")?.id();
+        let children = self.processes()?;
+        send_to_group(supervisor, Signal::INT)?;
+        self.wait_stopped(&children).await
+    }
+
+    async fn wait_stopped(&mut self, children: &[Process]) -> anyhow::Result<()> {
         let status = self.wait_end().await?;
         anyhow::ensure!(status.success(), "it ended with {status}:\n{}", self.output());
-        wait_gone(&children).await
+        wait_gone(children).await
     }
 
     /// Waits until the supervisor has ended by itself.

@@ -5,7 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::Context;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::wait;
 
@@ -81,8 +81,16 @@ fn parent_of(id: u32) -> Option<u32> {
     stat.rsplit(") ").next()?.split(' ').nth(1)?.parse().ok()
 }
 
-/// Sends a signal.
+/// Sends a signal to a process.
 pub(crate) fn send(id: u32, signal: Signal) -> anyhow::Result<()> {
-    let pid = i32::try_from(id).ok().and_then(Pid::from_raw).context("no such process id")?;
-    kill_process(pid, signal).with_context(|| format!("cannot send {signal:?} to {id}"))
+    kill_process(pid(id)?, signal).with_context(|| format!("cannot send {signal:?} to {id}"))
+}
+
+/// Sends a signal to every process of a group.
+pub(crate) fn send_to_group(id: u32, signal: Signal) -> anyhow::Result<()> {
+    kill_process_group(pid(id)?, signal).with_context(|| format!("cannot send {signal:?} to {id}"))
+}
+
+fn pid(id: u32) -> anyhow::Result<Pid> {
+    i32::try_from(id).ok().and_then(Pid::from_raw).context("no such process id")
 }

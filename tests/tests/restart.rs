@@ -1,4 +1,4 @@
-//! The same directory gives the same servers and the same data, after an orderly end and after
+//! The same directory gives the same servers and the same data, after Ctrl-C and after
 //! kill -9 of everything, with either durability.
 
 use e2e::cluster::{LocalCluster, Options};
@@ -23,7 +23,7 @@ async fn restart(durability: &'static str) -> anyhow::Result<()> {
     let first = cluster.membership().await?.document;
     let mut ledger = Ledger::new();
     write_all(PLAN, &cluster.resp(), &mut ledger).await?;
-    cluster.stop().await?;
+    cluster.interrupt().await?;
 
     cluster.launch()?;
     cluster.wait_ready(3).await?;
