@@ -195,11 +195,14 @@ mod tests {
         assert!(check_name(&"k".repeat(129), &servers).is_err());
     }
 
+    /// A file of format 1 as it was first written; readers of all later versions read it.
+    const FIXTURE: &str = include_str!("../../fixtures/cluster-1.json");
+
     #[test]
-    fn the_file_is_read_back() {
-        let cluster = cluster();
-        let json = serde_json::to_vec(&cluster).expect("serializable");
-        assert_eq!(ClusterFile::from_json(&json), Ok(cluster));
+    fn the_fixture_is_read_and_written_the_same() {
+        assert_eq!(ClusterFile::from_json(FIXTURE.as_bytes()), Ok(cluster()));
+        let json = serde_json::to_string_pretty(&cluster()).expect("serializable");
+        assert_eq!(json, FIXTURE.trim_end());
     }
 
     #[test]
