@@ -2,5 +2,6 @@
 
 mod command;
 mod number;
+mod pieces;
 mod reply;
 mod value;

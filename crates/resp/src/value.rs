@@ -95,11 +95,6 @@ impl Value {
         }
     }
 
-    /// Whether this is an error, `-` or `!`.
-    pub fn is_error(&self) -> bool {
-        matches!(self, Self::Error(_) | Self::BulkError(_))
-    }
-
     /// Whether this is one of the three nulls.
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null | Self::Bulk(None) | Self::Array(None))

@@ -3,16 +3,8 @@
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
+use super::pieces::{self, SMALL};
 use crate::{Command, CommandDecoder, Decoded, Limits, ProtocolError, Refusal, encode};
-
-const SMALL: Limits = Limits {
-    max_args: 4,
-    max_bulk_bytes: 10,
-    max_inline_bytes: 32,
-    max_command_bytes: 64,
-    max_reply_depth: 4,
-    max_reply_bytes: 64,
-};
 
 /// What the decoder makes of a stream: its commands, and the error that ends it.
 type Outcome = (Vec<Decoded>, Option<ProtocolError>);
@@ -20,22 +12,7 @@ type Outcome = (Vec<Decoded>, Option<ProtocolError>);
 /// Decodes `pieces` as they arrive one after the other.
 fn decode_pieces<'a>(limits: Limits, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let mut decoder = CommandDecoder::new(limits);
-    let mut buffer = BytesMut::new();
-    let mut decoded = Vec::new();
-    for piece in pieces {
-        buffer.extend_from_slice(piece);
-        loop {
-            match decoder.decode(&mut buffer) {
-                Ok(Some(item)) => decoded.push(item),
-                Ok(None) => break,
-                Err(error) => {
-                    assert_eq!(decoder.decode(&mut buffer), Err(error), "an error stays");
-                    return (decoded, Some(error));
-                }
-            }
-        }
-    }
-    (decoded, None)
+    pieces::decode(|buffer| decoder.decode(buffer), pieces)
 }
 
 /// Decodes `stream` whole, and checks that byte by byte it comes to the same.

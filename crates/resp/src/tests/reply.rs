@@ -3,38 +3,15 @@
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
+use super::pieces::{self, SMALL};
 use super::value::values;
 use crate::{Limits, Protocol, ProtocolError, ReplyDecoder};
-
-const SMALL: Limits = Limits {
-    max_args: 4,
-    max_bulk_bytes: 10,
-    max_inline_bytes: 32,
-    max_command_bytes: 64,
-    max_reply_depth: 4,
-    max_reply_bytes: 64,
-};
 
 type Outcome = (Vec<Bytes>, Option<ProtocolError>);
 
 fn decode_pieces<'a>(limits: Limits, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let mut decoder = ReplyDecoder::new(limits);
-    let mut buffer = BytesMut::new();
-    let mut replies = Vec::new();
-    for piece in pieces {
-        buffer.extend_from_slice(piece);
-        loop {
-            match decoder.decode(&mut buffer) {
-                Ok(Some(reply)) => replies.push(reply),
-                Ok(None) => break,
-                Err(error) => {
-                    assert_eq!(decoder.decode(&mut buffer), Err(error), "an error stays");
-                    return (replies, Some(error));
-                }
-            }
-        }
-    }
-    (replies, None)
+    pieces::decode(|buffer| decoder.decode(buffer), pieces)
 }
 
 fn decode_all(limits: Limits, stream: &[u8]) -> Outcome {
