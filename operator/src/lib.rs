@@ -1,0 +1,1 @@
+//! Shell. Reconciles `KvCluster` resources and drives every change of their rings.
