@@ -69,7 +69,8 @@ impl Coordinator {
             ..Wish::default()
         };
         let shared = Arc::new(Shared {
-            client: NodeClient::new(config.request_timeout, config.count_timeout),
+            client: NodeClient::new(config.request_timeout, config.count_timeout)
+                .with_token(config.token.as_ref()),
             config,
             wanted: watch::Sender::new(wish.servers()),
             wish: watch::Sender::new(wish),
@@ -102,6 +103,12 @@ impl Coordinator {
     /// Asks for so many servers; the newest leave.
     pub fn set_replicas(&self, replicas: usize) -> Result<Change, ChangeError> {
         self.change(|wish| wish.scale(replicas, &self.shared.config.name_prefix))
+    }
+
+    /// Asks for exactly these servers, at least one. Servers that are being removed stay out until
+    /// they are gone.
+    pub fn set_members(&self, members: &[String]) -> Result<Change, ChangeError> {
+        self.change(|wish| wish.set(members))
     }
 
     /// Accepts that this volume, which is reported lost, is lost for good with its data.

@@ -80,6 +80,26 @@ impl Wish {
         Ok(self.change_since(before))
     }
 
+    /// Exactly these servers, of which there is one at least. One that is still being removed
+    /// stays out until it is gone; ask again then.
+    pub(crate) fn set(&mut self, members: &[String]) -> Result<Change, ChangeError> {
+        if !(1..=MAX_MEMBERS).contains(&members.len()) {
+            return Err(ChangeError::Replicas(members.len()));
+        }
+        let before = self.members.clone();
+        for name in members {
+            if !self.members.contains(name) && !self.departing.contains(name) {
+                self.add(Some(name), "")?;
+            }
+        }
+        let extra: Vec<String> =
+            self.members.iter().filter(|name| !members.contains(name)).cloned().collect();
+        for name in extra.iter().rev() {
+            self.remove(Some(name))?;
+        }
+        Ok(self.change_since(before))
+    }
+
     /// All that shall exist.
     pub(crate) fn servers(&self) -> BTreeSet<String> {
         self.members.iter().chain(&self.leavers).cloned().collect()

@@ -61,3 +61,18 @@ fn a_new_name_is_above_the_highest_present_one() {
     departing.departing.insert("kv-4".to_owned());
     assert_eq!(added(departing), ["kv-5"]);
 }
+
+#[test]
+fn exactly_these_servers() {
+    let mut wish = wish(&["kv-0", "kv-2", "kv-1"]);
+    wish.leavers.push("kv-3".to_owned());
+    wish.departing.insert("kv-4".to_owned());
+    let change = wish.set(&names(&["kv-0", "kv-1", "kv-3", "kv-4"])).unwrap();
+    check(&wish, &["kv-0", "kv-1", "kv-3"], &["kv-2"]);
+    assert_eq!((change.joining, change.leaving), (names(&["kv-3"]), names(&["kv-2"])));
+
+    let before = wish.clone();
+    assert_eq!(wish.set(&names(&["kv-0", "kv-1", "kv-3"])).unwrap().joining, names(&[]));
+    assert_eq!(wish.set(&[]), Err(ChangeError::Replicas(0)));
+    assert_eq!(wish, before);
+}
