@@ -8,6 +8,7 @@ use ring::RingDocument;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::Secret;
 use crate::http::{HttpClient, HttpError};
 use crate::types::{
     Accepted, CancelRequest, Count, CountRequest, FenceRequest, GiveRequest, GrantRequest,
@@ -61,6 +62,13 @@ impl NodeClient {
     pub fn new(timeout: Duration, count_timeout: Duration) -> Self {
         let http = HttpClient::new(timeout);
         Self { http, timeout, count_timeout }
+    }
+
+    /// The same client; it shows this token, if there is one, with every request.
+    #[must_use]
+    pub fn with_token(self, token: Option<&Secret>) -> Self {
+        let Some(token) = token else { return self };
+        Self { http: self.http.with_bearer(token), ..self }
     }
 
     /// `GET /state`.

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+
+use crate::Secret;
 
 /// The most bytes of an answer.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
@@ -28,7 +30,10 @@ pub enum HttpError {
 
 /// A client of any number of servers; clones share their connections.
 #[derive(Clone, Debug)]
-pub struct HttpClient(Client<HttpConnector, Full<Bytes>>);
+pub struct HttpClient {
+    client: Client<HttpConnector, Full<Bytes>>,
+    authorization: Option<HeaderValue>,
+}
 
 impl HttpClient {
     /// A client that gives up a connection that takes longer than this to be made.
@@ -39,7 +44,13 @@ impl HttpClient {
         connector.set_connect_timeout(Some(connect_timeout));
         let client =
             Client::builder(TokioExecutor::new()).pool_idle_timeout(IDLE_TIMEOUT).build(connector);
-        Self(client)
+        Self { client, authorization: None }
+    }
+
+    /// The same client; it shows this secret with every request.
+    #[must_use]
+    pub fn with_bearer(self, secret: &Secret) -> Self {
+        Self { authorization: Some(secret.bearer()), ..self }
     }
 
     /// Sends a request with a body of JSON, or none, and reads the whole answer, whatever its
@@ -51,14 +62,17 @@ impl HttpClient {
         body: Bytes,
         timeout: Duration,
     ) -> Result<Response<Bytes>, HttpError> {
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(url)
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(body))
             .map_err(|error| unreachable(&error))?;
+        if let Some(authorization) = &self.authorization {
+            request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+        }
         let exchange = async {
-            let answer = self.0.request(request).await.map_err(|error| unreachable(&error))?;
+            let answer = self.client.request(request).await.map_err(|error| unreachable(&error))?;
             let (head, body) = answer.into_parts();
             let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
             let body = body.map_err(|error| unreachable(&*error))?.to_bytes();

@@ -2,8 +2,10 @@
 
 mod client;
 mod http;
+mod secret;
 mod types;
 
 pub use client::{ClientError, NodeClient};
 pub use http::{HttpClient, HttpError};
+pub use secret::{MAX_SECRET_BYTES, Secret, SecretError, SecretFileError};
 pub use types::*;

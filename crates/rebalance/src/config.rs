@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use handoff::ClusterId;
+use node_api::Secret;
 use ring::Placement;
 
 /// How many handoffs run at once in the cluster, unless told otherwise.
@@ -35,6 +36,8 @@ pub struct CoordinatorConfig {
     pub poll_moving: Duration,
     /// Time between two looks at the nodes while nothing does.
     pub poll_idle: Duration,
+    /// What nodes ask for on their administration API, where they do.
+    pub token: Option<Secret>,
 }
 
 impl CoordinatorConfig {
@@ -53,6 +56,7 @@ impl CoordinatorConfig {
             count_timeout: Duration::from_secs(120),
             poll_moving: Duration::from_millis(50),
             poll_idle: Duration::from_secs(1),
+            token: None,
         }
     }
 }

@@ -24,6 +24,30 @@ async fn ask(answer: &str) -> Result<(), ClientError> {
 }
 
 #[tokio::test]
+async fn a_token_is_shown_with_every_request() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let token = Secret::new(b"t0ken").unwrap();
+    let second = Duration::from_secs(1);
+    let client = NodeClient::new(second, second).with_token(None).with_token(Some(&token));
+    assert!(!format!("{client:?}").contains("t0ken"));
+    let server = async {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"{\"term\":7}") {
+            assert!(connection.read_buf(&mut request).await.unwrap() > 0);
+        }
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+        connection.write_all(answer).await.unwrap();
+        String::from_utf8(request).unwrap()
+    };
+    let request = TermRequest { term: 7 };
+    let (result, sent) = tokio::join!(client.term(&address, &request), server);
+    result.unwrap();
+    assert!(sent.contains("authorization: Bearer t0ken\r\n"), "{sent}");
+}
+
+#[tokio::test]
 async fn an_accepted_change_is_ok() {
     ask("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
 }
