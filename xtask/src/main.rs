@@ -1,5 +1,7 @@
-//! Shell. Development tasks: `cargo xtask test`, `cargo xtask ci`, `cargo xtask tidy`.
+//! Shell. Development tasks: `cargo xtask test`, `cargo xtask ci`, `cargo xtask tidy`,
+//! `cargo xtask cluster`.
 
+mod cluster;
 mod redis_tools;
 mod stage;
 mod suite;
@@ -11,10 +13,11 @@ use std::process::ExitCode;
 use suite::Options;
 
 /// The tasks by name. Documentation that names another one is untidy.
-const TASKS: [(&str, &str); 3] = [
+const TASKS: [(&str, &str); 4] = [
     ("test", "formatting, lints, tidiness, unit and property tests, end-to-end tests"),
     ("ci", "the same with a locked lockfile, nothing skipped, and a short fuzz run"),
     ("tidy", "rules of this repository that no compiler checks"),
+    ("cluster", "a real Kubernetes of several nodes on this machine: up, down and more"),
 ];
 
 fn main() -> ExitCode {
@@ -35,13 +38,14 @@ fn run(arguments: Vec<String>) -> anyhow::Result<()> {
         "test" => suite::run(Options::parse(&flags)?),
         "ci" => suite::run(Options { ci: true, ..Options::parse(&flags)? }),
         "tidy" => tidy::run(),
+        "cluster" => cluster::run(&flags),
         _ => usage(),
     }
 }
 
 fn usage() -> anyhow::Result<()> {
     let tasks: String =
-        TASKS.iter().map(|(name, what)| format!("\n  cargo xtask {name:<6} {what}")).collect();
+        TASKS.iter().map(|(name, what)| format!("\n  cargo xtask {name:<7} {what}")).collect();
     anyhow::bail!(
         "which task?{tasks}\n\nflags of `test`: --quick leaves the end-to-end tests out, \
          --no-install installs no system package"
