@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use crate::client_error::{ClientError, ErrorKind};
 use crate::register::{self, Action, Operation, Violation};
 
 /// The number of a key.
@@ -13,14 +14,16 @@ pub type KeyNumber = u32;
 
 /// How many texts of errors and violations are kept for the report.
 const SAMPLES_MAX: usize = 8;
+/// How many errors are kept one by one; the others are only counted.
+const ERRORS_KEPT_MAX: usize = 10_000;
 
 /// What some clients did, on one clock.
 #[derive(Clone, Debug)]
 pub struct Ledger {
     began: Instant,
     entries: Vec<(KeyNumber, Operation)>,
-    errors: u64,
-    error_samples: Vec<String>,
+    error_count: u64,
+    errors: Vec<ClientError>,
 }
 
 impl Ledger {
@@ -37,7 +40,7 @@ impl Ledger {
     }
 
     fn since(began: Instant) -> Self {
-        Self { began, entries: Vec::new(), errors: 0, error_samples: Vec::new() }
+        Self { began, entries: Vec::new(), error_count: 0, errors: Vec::new() }
     }
 
     /// The time on the ledger's clock, in nanoseconds.
@@ -52,20 +55,39 @@ impl Ledger {
         self.entries.push((key, Operation { action, called, answered }));
     }
 
-    /// Writes down an error that a client saw.
-    pub fn record_error(&mut self, text: String) {
-        self.errors += 1;
-        if self.error_samples.len() < SAMPLES_MAX {
-            self.error_samples.push(text);
+    /// Writes down an error that a client saw now, in an operation that was called at `called`.
+    pub fn record_error(
+        &mut self,
+        kind: ErrorKind,
+        key: Option<KeyNumber>,
+        called: u64,
+        text: String,
+    ) {
+        let answered = self.now();
+        self.error_count += 1;
+        if self.errors.len() < ERRORS_KEPT_MAX {
+            self.errors.push(ClientError { kind, key, called, answered, text });
         }
     }
 
     /// Adds what another ledger on the same clock holds.
     pub fn merge(&mut self, other: Self) {
         self.entries.extend(other.entries);
-        self.errors += other.errors;
-        let room = SAMPLES_MAX.saturating_sub(self.error_samples.len());
-        self.error_samples.extend(other.error_samples.into_iter().take(room));
+        self.error_count += other.error_count;
+        let room = ERRORS_KEPT_MAX.saturating_sub(self.errors.len());
+        self.errors.extend(other.errors.into_iter().take(room));
+    }
+
+    /// Every operation, with its key.
+    #[must_use]
+    pub fn entries(&self) -> &[(KeyNumber, Operation)] {
+        &self.entries
+    }
+
+    /// The errors that were kept, and how many there were in all.
+    #[must_use]
+    pub fn errors(&self) -> (&[ClientError], u64) {
+        (&self.errors, self.error_count)
     }
 
     /// Judges everything. Contradictions in reads that were called from `end` on, when all clients
@@ -79,10 +101,11 @@ impl Ledger {
         let mut verdict = Verdict {
             operations: self.entries.len(),
             keys: keys.len(),
-            errors: self.errors,
+            errors: self.error_count,
             lost: 0,
             stale: 0,
-            samples: self.error_samples.clone(),
+            error_samples: self.errors.iter().take(SAMPLES_MAX).map(|e| e.text.clone()).collect(),
+            violations: Vec::new(),
             write_latency: Latency::of(self.write_latencies()),
         };
         for (key, operations) in &keys {
@@ -93,8 +116,8 @@ impl Ledger {
                 }
                 _ => verdict.stale += 1,
             }
-            if verdict.samples.len() < 2 * SAMPLES_MAX {
-                verdict.samples.push(format!("key {key}: {violation}"));
+            if verdict.violations.len() < SAMPLES_MAX {
+                verdict.violations.push(format!("key {key}: {violation}"));
             }
         }
         verdict
@@ -154,8 +177,10 @@ pub struct Verdict {
     pub lost: usize,
     /// Keys on which a read returned an old value, or one that cannot be.
     pub stale: usize,
-    /// Some of the errors and violations.
-    pub samples: Vec<String>,
+    /// Some of the errors.
+    pub error_samples: Vec<String>,
+    /// Some of what was lost or stale.
+    pub violations: Vec<String>,
     /// How long writes took.
     pub write_latency: Latency,
 }
@@ -181,7 +206,8 @@ impl Verdict {
 
     fn with_samples(&self) -> String {
         std::iter::once(self.to_string())
-            .chain(self.samples.iter().cloned())
+            .chain(self.error_samples.iter().cloned())
+            .chain(self.violations.iter().cloned())
             .collect::<Vec<_>>()
             .join("\n    ")
     }
@@ -217,7 +243,7 @@ mod tests {
         lost.entries.push(entry(Action::Read(1), 150));
         assert_eq!((lost.judge(100).lost, lost.judge(100).stale), (1, 0));
 
-        ledger.record_error("gone".to_owned());
+        ledger.record_error(ErrorKind::Connection, None, 1, "gone".to_owned());
         assert!(ledger.judge(100).require_nothing_lost().is_ok());
         assert!(ledger.judge(100).require_spotless().is_err());
     }

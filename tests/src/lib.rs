@@ -4,10 +4,12 @@
 //! Nothing here uses the code under test to read or to judge what it answers, with one exception:
 //! the ring itself ([`ring`]), from which the expected owner of each key is computed.
 
+pub mod client_error;
 pub mod cluster;
 pub mod http;
 pub mod inventory;
 pub mod ledger;
+pub mod load;
 pub mod metrics;
 mod process;
 pub mod random;
@@ -23,7 +25,7 @@ use std::future::Future;
 ///
 /// # Errors
 /// What the scenario fails with.
-pub fn scenario(future: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+pub fn scenario<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tokio::task::LocalSet::new().block_on(&runtime, future)
 }

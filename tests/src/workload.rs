@@ -1,16 +1,21 @@
 //! Shell. Clients that write unique values and read them back, until they are told to stop.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::ensure;
 use tokio::task::JoinHandle;
 
+use crate::client_error::ErrorKind;
 use crate::ledger::{KeyNumber, Ledger};
 use crate::random::Random;
 use crate::register::{Action, NIL, Value};
 use crate::resp::{Answer, Client, frame};
+use worker::Worker;
+
+mod worker;
 
 /// Keys that every client writes; the others have one writer each and many readers.
 const SHARED_KEYS: u32 = 64;
@@ -18,8 +23,8 @@ const SHARED_KEYS: u32 = 64;
 const SHARED_EVERY: u64 = 10;
 /// Commands in one pipeline when all keys are written or read.
 const PIPELINE: u32 = 256;
-/// Beginnings of errors that promise that nothing was applied.
-const NOT_APPLIED: [&str; 3] = ["TRYAGAIN", "LOADING", "ERR disk full"];
+/// What a client does before it waits for its pace: a write and two reads.
+pub const OPERATIONS_A_ROUND: u32 = 3;
 
 /// What the clients do.
 #[derive(Clone, Copy, Debug)]
@@ -40,9 +45,53 @@ pub fn key_name(key: KeyNumber) -> String {
     format!("key:{key:08}")
 }
 
+/// Where clients connect to, and how fast they work.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// `host:port` of the router.
+    pub address: String,
+    /// The password, where one is asked for.
+    pub password: Option<String>,
+    /// The shortest time between two rounds of a client; without one they work as fast as they can.
+    pub pace: Option<Duration>,
+}
+
+impl Access {
+    /// Without a password, as fast as it goes.
+    #[must_use]
+    pub fn plain(address: &str) -> Self {
+        Self { address: address.to_owned(), password: None, pace: None }
+    }
+
+    /// Connects, and gives the password.
+    ///
+    /// # Errors
+    /// Nobody listens there, or the password is refused.
+    pub async fn connect(&self) -> anyhow::Result<Client> {
+        let mut client = Client::connect(&self.address).await?;
+        if let Some(password) = &self.password {
+            let answer = client.call(&[b"AUTH", password.as_bytes()]).await?.text();
+            ensure!(answer == "OK", "AUTH: {answer}");
+        }
+        Ok(client)
+    }
+}
+
+/// What clients have done since somebody looked last.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Operations that were answered without an error.
+    pub operations: Cell<u64>,
+    /// The longest that one of them took, in nanoseconds.
+    pub worst: Cell<u64>,
+    /// Errors by kind.
+    pub errors: RefCell<BTreeMap<ErrorKind, u64>>,
+}
+
 /// Clients at work.
 pub struct Workload {
     stop: Rc<Cell<bool>>,
+    progress: Rc<Progress>,
     clients: Vec<JoinHandle<Ledger>>,
 }
 
@@ -50,13 +99,21 @@ impl Workload {
     /// Starts the clients on the current `LocalSet`; their ledgers are on the clock of `ledger`.
     #[must_use]
     pub fn start(plan: Plan, address: &str, ledger: &Ledger) -> Self {
+        Self::start_with(plan, &Access::plain(address), ledger)
+    }
+
+    /// The same with a password or at a pace.
+    #[must_use]
+    pub fn start_with(plan: Plan, access: &Access, ledger: &Ledger) -> Self {
         let stop = Rc::new(Cell::new(false));
+        let progress = Rc::new(Progress::default());
         let clients = (0..plan.clients)
             .map(|number| {
                 let worker = Worker {
                     plan,
                     number,
-                    address: address.to_owned(),
+                    access: access.clone(),
+                    progress: Rc::clone(&progress),
                     ledger: Ledger::beside(ledger),
                     written: 0,
                     random: Random::new(plan.seed ^ (u64::from(number) + 1) << 32),
@@ -64,7 +121,13 @@ impl Workload {
                 tokio::task::spawn_local(worker.run(Rc::clone(&stop)))
             })
             .collect();
-        Self { stop, clients }
+        Self { stop, progress, clients }
+    }
+
+    /// What the clients do.
+    #[must_use]
+    pub fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     /// Lets the clients finish their operation, and adds what they did to the ledger.
@@ -85,7 +148,18 @@ impl Workload {
 /// # Errors
 /// A write that was not acknowledged.
 pub async fn write_all(plan: Plan, address: &str, ledger: &mut Ledger) -> anyhow::Result<()> {
-    let mut client = Client::connect(address).await?;
+    write_all_with(plan, &mut Client::connect(address).await?, ledger).await
+}
+
+/// The same on a connection that there is.
+///
+/// # Errors
+/// A write that was not acknowledged.
+pub async fn write_all_with(
+    plan: Plan,
+    client: &mut Client,
+    ledger: &mut Ledger,
+) -> anyhow::Result<()> {
     let numbers: Vec<u32> = (0..plan.keys).collect();
     for keys in numbers.chunks(PIPELINE as usize) {
         let mut bytes = Vec::new();
@@ -109,7 +183,18 @@ pub async fn write_all(plan: Plan, address: &str, ledger: &mut Ledger) -> anyhow
 /// # Errors
 /// A read that failed.
 pub async fn read_all(plan: Plan, address: &str, ledger: &mut Ledger) -> anyhow::Result<()> {
-    let mut client = Client::connect(address).await?;
+    read_all_with(plan, &mut Client::connect(address).await?, ledger).await
+}
+
+/// The same on a connection that there is.
+///
+/// # Errors
+/// A read that failed.
+pub async fn read_all_with(
+    plan: Plan,
+    client: &mut Client,
+    ledger: &mut Ledger,
+) -> anyhow::Result<()> {
     let numbers: Vec<u32> = (0..plan.keys).collect();
     for keys in numbers.chunks(PIPELINE as usize) {
         let frames = keys.iter().flat_map(|key| frame(&[b"GET", key_name(*key).as_bytes()]));
@@ -166,80 +251,5 @@ fn value_of(answer: &Answer) -> Option<Value> {
             Value::from_str_radix(digits, 16).ok()
         }
         _ => None,
-    }
-}
-
-struct Worker {
-    plan: Plan,
-    number: u16,
-    address: String,
-    ledger: Ledger,
-    written: u64,
-    random: Random,
-}
-
-impl Worker {
-    async fn run(mut self, stop: Rc<Cell<bool>>) -> Ledger {
-        while !stop.get() {
-            let Err(error) = self.work(&stop).await else { break };
-            self.ledger.record_error(format!("client {}: {error:#}", self.number));
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        self.ledger
-    }
-
-    /// Works on one connection until it breaks or the work is over.
-    async fn work(&mut self, stop: &Cell<bool>) -> anyhow::Result<()> {
-        let mut client = Client::connect(&self.address).await?;
-        while !stop.get() {
-            let mine = self.own_key();
-            self.write(&mut client, mine).await?;
-            self.read(&mut client, mine).await?;
-            let any = self.random.below(self.plan.keys);
-            self.read(&mut client, any).await?;
-        }
-        Ok(())
-    }
-
-    /// A key that this client may write.
-    fn own_key(&mut self) -> KeyNumber {
-        let (clients, keys) = (u32::from(self.plan.clients), self.plan.keys);
-        if self.random.next().is_multiple_of(SHARED_EVERY) {
-            return self.random.below(SHARED_KEYS.min(keys));
-        }
-        let key = SHARED_KEYS + self.random.below(keys / clients) * clients;
-        (key + u32::from(self.number)).min(keys - 1)
-    }
-
-    async fn write(&mut self, client: &mut Client, key: KeyNumber) -> anyhow::Result<()> {
-        self.written += 1;
-        let value = (u64::from(self.number) + 1) << 40 | self.written;
-        let bytes = value_bytes(value, self.plan.value_bytes);
-        let called = self.ledger.now();
-        let result = client.call(&[b"SET", key_name(key).as_bytes(), &bytes]).await;
-        let action = match &result {
-            Ok(Answer::Simple(_)) => Action::Write(value),
-            Ok(Answer::Error(text)) if NOT_APPLIED.iter().any(|start| text.starts_with(start)) => {
-                Action::Refused(value)
-            }
-            _ => Action::Uncertain(value),
-        };
-        self.ledger.record(key, action, called);
-        if let Ok(Answer::Error(text)) = &result {
-            self.ledger.record_error(format!("SET {}: {text}", key_name(key)));
-        }
-        result.map(drop)
-    }
-
-    async fn read(&mut self, client: &mut Client, key: KeyNumber) -> anyhow::Result<()> {
-        let called = self.ledger.now();
-        let answer = client.call(&[b"GET", key_name(key).as_bytes()]).await?;
-        match value_of(&answer) {
-            Some(value) => self.ledger.record(key, Action::Read(value), called),
-            None => {
-                self.ledger.record_error(format!("GET {}: {}", key_name(key), answer.text()));
-            }
-        }
-        Ok(())
     }
 }
