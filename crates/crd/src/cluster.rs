@@ -1,4 +1,5 @@
 //! Pure. The resource itself and its specification.
+#![allow(unreachable_pub, reason = "KubeSchema copies each type into a function")]
 
 use k8s_openapi::api::core::v1::LocalObjectReference;
 use kube::{CustomResource, KubeSchema};
@@ -6,9 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::pods::{NodeSettings, RouterSettings};
+use crate::rules;
 use crate::status::KvClusterStatus;
 
-/// A durable key-value store, sharded by a consistent-hash ring.
+/// What the cluster should be.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "ringkv.dev",
@@ -16,6 +18,7 @@ use crate::status::KvClusterStatus;
     kind = "KvCluster",
     plural = "kvclusters",
     shortname = "kvc",
+    doc = "A durable key-value store, sharded by a consistent-hash ring.",
     namespaced,
     derive = "PartialEq",
     status = "KvClusterStatus",
@@ -23,6 +26,38 @@ use crate::status::KvClusterStatus;
         spec_replicas_path = ".spec.replicas",
         status_replicas_path = ".status.replicas",
         label_selector_path = ".status.selector"
+    ),
+    validation = rules::NAME,
+    validation = rules::NAME_OF_A_PART,
+    validation = rules::SECRET_OF_OURS,
+    printcolumn(name = "Servers", type_ = "integer", json_path = ".spec.replicas"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.ready"),
+    printcolumn(
+        name = "Available",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Available")].status"#
+    ),
+    printcolumn(
+        name = "Degraded",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Degraded")].status"#
+    ),
+    printcolumn(name = "Status", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Progress", type_ = "string", json_path = ".status.rebalance.progress"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Epoch", type_ = "integer", json_path = ".status.ring.epoch", priority = 1),
+    printcolumn(
+        name = "Routers",
+        type_ = "integer",
+        json_path = ".spec.router.replicas",
+        priority = 1
+    ),
+    printcolumn(name = "Storage", type_ = "string", json_path = ".spec.storage.size", priority = 1),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Degraded")].message"#,
+        priority = 1
     )
 )]
 #[serde(rename_all = "camelCase")]
@@ -34,9 +69,11 @@ pub struct KvClusterSpec {
     /// Tokens of each server on the ring. Cannot change once the cluster exists.
     #[serde(default = "defaults::virtual_nodes")]
     #[schemars(range(min = 1, max = 1000))]
+    #[x_kube(validation = rules::VIRTUAL_NODES_STAY)]
     pub virtual_nodes: i32,
     /// How tokens are chosen. Cannot change once the cluster exists.
     #[serde(default)]
+    #[x_kube(validation = rules::PLACEMENT_STAYS)]
     pub placement: Placement,
     /// When a write is answered.
     #[serde(default)]
@@ -49,12 +86,16 @@ pub struct KvClusterSpec {
     pub pvc_retention_policy: PvcRetentionPolicy,
     /// The image of servers and routers; the operator's own image if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    #[x_kube(validation = rules::IMAGE)]
     pub image: Option<String>,
-    /// `Always`, `IfNotPresent` or `Never`; as Kubernetes chooses if absent.
+    /// When the image is pulled; as Kubernetes chooses if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub image_pull_policy: Option<String>,
+    pub image_pull_policy: Option<ImagePullPolicy>,
     /// Secrets with which the image is pulled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = rules::PULL_SECRETS)]
     pub image_pull_secrets: Vec<LocalObjectReference>,
     /// Settings of the server pods.
     #[serde(default)]
@@ -83,6 +124,15 @@ pub enum Placement {
     Balanced,
 }
 
+/// When the image is pulled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs)]
+pub enum ImagePullPolicy {
+    Always,
+    IfNotPresent,
+    Never,
+}
+
 /// When a write is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Durability {
@@ -96,12 +146,19 @@ pub enum Durability {
 /// The volume of each server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::CLASS_STAYS)]
 pub struct Storage {
     /// Its size, such as `10Gi`. It can grow, where the storage class allows it, and not shrink.
     #[serde(default = "defaults::storage_size")]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = rules::SIZE_IS_A_QUANTITY)]
+    #[x_kube(validation = rules::SIZE_AT_LEAST)]
+    #[x_kube(validation = rules::SIZE_GROWS)]
     pub size: String,
     /// Its storage class; the default class if absent. Cannot change once the cluster exists.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = rules::CLASS_IS_A_NAME)]
     pub class: Option<String>,
 }
 
@@ -139,12 +196,14 @@ pub enum PvcRetention {
 }
 
 /// Where the password of clients comes from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Auth {
     /// A Secret of yours in the same namespace, with the key `password`. If absent, a password is
     /// generated into the Secret `<cluster>-auth`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = rules::EXISTING_SECRET)]
     pub existing_secret: Option<String>,
 }
 

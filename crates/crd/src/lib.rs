@@ -1,14 +1,20 @@
 //! Pure. The custom resource `KvCluster`, group `ringkv.dev`: what a user asks for, what the
 //! operator tells, and the rules that the API server checks.
 
+mod accessors;
 mod cluster;
 pub mod names;
 mod pods;
+mod rules;
+mod schemas;
 mod status;
+#[cfg(test)]
+mod tests;
 
+pub use accessors::{AcceptedLoss, InvalidAcceptance, definition};
 pub use cluster::{
-    Auth, Durability, KvCluster, KvClusterSpec, Placement, PvcRetention, PvcRetentionPolicy,
-    Rebalance, Storage,
+    Auth, Durability, ImagePullPolicy, KvCluster, KvClusterSpec, Placement, PvcRetention,
+    PvcRetentionPolicy, Rebalance, Storage,
 };
 pub use pods::{NodeSettings, PodSettings, RouterSettings, ServiceSettings, ServiceType};
 pub use status::{ConditionType, KvClusterStatus, RebalanceStatus, ServerState, condition_reasons};

@@ -1,12 +1,16 @@
 //! Pure. What a user may say about pods and services.
+#![allow(unreachable_pub, reason = "KubeSchema copies each type into a function")]
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
     Affinity, ResourceRequirements, Toleration, TopologySpreadConstraint,
 };
+use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::{rules, schemas};
 
 /// Settings of the server pods.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -48,38 +52,64 @@ const fn default_router_replicas() -> i32 {
 }
 
 /// What servers and routers have in common.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PodSettings {
     /// Requests and limits of the container.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schemas::resources")]
+    #[x_kube(validation = rules::RESOURCES_ARE_QUANTITIES)]
+    #[x_kube(validation = rules::REQUESTS_WITHIN_LIMITS)]
+    #[x_kube(validation = rules::MEMORY_AT_LEAST)]
     pub resources: Option<ResourceRequirements>,
-    /// Where pods may run; in addition to the spread.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Where pods may run, as in a Pod (`kubectl explain pod.spec.affinity`). If absent, pods of one
+    /// kind rather run on different machines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schemas::affinity")]
     pub affinity: Option<Affinity>,
-    /// How pods are spread; over nodes and zones where possible if absent. A constraint without a
-    /// label selector gets that of its pods.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// How pods are spread, as in a Pod (`kubectl explain pod.spec.topologySpreadConstraints`); over
+    /// machines and zones where possible if absent. A constraint without a label selector gets that
+    /// of its pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schemas::topology_spread")]
+    #[x_kube(validation = rules::SPREAD)]
+    #[x_kube(validation = rules::SPREAD_MIN_DOMAINS)]
+    #[x_kube(validation = rules::SPREAD_POLICIES)]
+    #[x_kube(validation = rules::SPREAD_ONCE)]
     pub topology_spread_constraints: Option<Vec<TopologySpreadConstraint>>,
-    /// Taints that the pods tolerate.
+    /// Taints that the pods tolerate, as in a Pod (`kubectl explain pod.spec.tolerations`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schemas::tolerations")]
+    #[x_kube(validation = rules::TOLERATIONS)]
     pub tolerations: Vec<Toleration>,
     /// Labels that a machine must have.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schemas::labels")]
+    #[x_kube(validation = rules::KEYS)]
+    #[x_kube(validation = rules::LABEL_VALUES)]
     pub node_selector: BTreeMap<String, String>,
     /// The priority class of the pods.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = rules::PRIORITY_CLASS)]
     pub priority_class_name: Option<String>,
     /// More labels for the pods.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schemas::labels")]
+    #[x_kube(validation = rules::KEYS)]
+    #[x_kube(validation = rules::KEYS_OF_OURS)]
+    #[x_kube(validation = rules::LABEL_VALUES)]
     pub labels: BTreeMap<String, String>,
     /// More annotations for the pods.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schemas::annotations")]
+    #[x_kube(validation = rules::KEYS)]
+    #[x_kube(validation = rules::KEYS_OF_OURS)]
     pub annotations: BTreeMap<String, String>,
 }
 
 /// The Service that clients connect to.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceSettings {
     /// How it is reached.
@@ -87,6 +117,9 @@ pub struct ServiceSettings {
     pub type_: ServiceType,
     /// More annotations, as cloud load balancers want them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schemas::annotations")]
+    #[x_kube(validation = rules::KEYS)]
+    #[x_kube(validation = rules::KEYS_OF_OURS)]
     pub annotations: BTreeMap<String, String>,
 }
 

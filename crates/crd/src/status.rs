@@ -2,8 +2,10 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use ring::{DocumentError, RingDocument};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::schemas;
 
 /// How things stand.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,8 +33,8 @@ pub struct KvClusterStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
     /// The committed ring document. Written by the operator alone, and by compare-and-swap.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "ring_schema")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schemas::ring")]
     pub ring: Option<serde_json::Value>,
     /// The change of the ring that is under way.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,12 +159,4 @@ pub mod condition_reasons {
     pub const MOVING: &str = "Moving";
     /// Rebalancing is false.
     pub const AT_REST: &str = "AtRest";
-}
-
-fn ring_schema(_: &mut SchemaGenerator) -> Schema {
-    schemars::json_schema!({
-        "type": "object",
-        "description": "The committed ring document.",
-        "x-kubernetes-preserve-unknown-fields": true
-    })
 }
