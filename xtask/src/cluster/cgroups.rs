@@ -15,7 +15,7 @@ const EMPTY_WITHIN: Duration = Duration::from_secs(20);
 
 /// Makes the nodes' cgroups; kubelet makes those of pods in them.
 pub(crate) fn make(layout: &Layout, mounts: &[Mount]) -> anyhow::Result<()> {
-    for hierarchy in cgroup_hierarchies(mounts) {
+    for hierarchy in cgroup_hierarchies(mounts, &["cgroup"]) {
         for node in &layout.nodes {
             let cgroup = hierarchy.join(node.namespace());
             fs::create_dir_all(&cgroup)
@@ -34,7 +34,9 @@ pub(crate) fn make(layout: &Layout, mounts: &[Mount]) -> anyhow::Result<()> {
 
 /// Ends every process in the nodes' cgroups and removes these.
 pub(crate) fn remove(mounts: &[Mount]) -> anyhow::Result<()> {
-    let roots: Vec<PathBuf> = cgroup_hierarchies(mounts).into_iter().flat_map(nodes_in).collect();
+    // runc makes one in a hierarchy of version 2 too, where both are mounted.
+    let hierarchies = cgroup_hierarchies(mounts, &["cgroup", "cgroup2"]);
+    let roots: Vec<PathBuf> = hierarchies.flat_map(nodes_in).collect();
     wait::until("the end of the containers", EMPTY_WITHIN, None, || {
         let pids: Vec<i32> = roots.iter().flat_map(|root| processes_in(root)).collect();
         pids.iter().try_for_each(|pid| daemons::kill(*pid))?;

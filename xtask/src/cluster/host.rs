@@ -8,10 +8,14 @@ use anyhow::Context;
 
 use super::command::run;
 use super::layout::{Layout, NAMESPACE_PREFIX, Node};
-use super::records::{Mount, mounts_below, namespace_of_attachment, parse_mounts};
+use super::records::{
+    Mount, loopback_of_attachment, mounts_below, namespace_of_attachment, parse_mounts,
+};
 
 /// Where the directory of the cluster that runs is written down.
 const POINTER: &str = "/run/ringkv-cluster";
+/// Where CNI remembers which pods are attached to which network.
+const ATTACHMENTS: &str = "/var/lib/cni/results";
 /// Settings that `up` and kubelet change.
 const SETTINGS: [&str; 7] = [
     "kernel/keys/root_maxbytes",
@@ -22,6 +26,12 @@ const SETTINGS: [&str; 7] = [
     "vm/overcommit_memory",
     "vm/panic_on_oom",
 ];
+/// A chain that every kube-proxy makes and none removes, since kubelet may use it too.
+const FIREWALL: &str = "KUBE-FIREWALL";
+/// Both that proxies set rules for.
+const IPTABLES: [&str; 2] = ["iptables", "ip6tables"];
+/// Where `ip netns` mounts a directory on itself.
+const NAMESPACES: &str = "/run/netns";
 /// Directories that kubelet makes whatever its own is.
 const KUBELET_DIRECTORIES: [&str; 3] = ["/var/lib/kubelet", "/var/log/containers", "/var/log/pods"];
 /// Directories that containerd and CNI may share with others.
@@ -54,8 +64,14 @@ pub(crate) fn remember(layout: &Layout) -> anyhow::Result<()> {
     }
     fs::write(layout.path("settings"), settings).context("cannot write down settings")?;
     let absent = KUBELET_DIRECTORIES.iter().filter(|path| !Path::new(path).exists());
-    let absent: Vec<&str> = absent.copied().collect();
-    fs::write(layout.path("absent"), absent.join("\n")).context("cannot write down directories")
+    let mut absent: Vec<&str> = absent.copied().collect();
+    if !IPTABLES.iter().any(|iptables| has_firewall(iptables)) {
+        absent.push(FIREWALL);
+    }
+    if !Path::new(NAMESPACES).exists() {
+        absent.push(NAMESPACES);
+    }
+    fs::write(layout.path("absent"), absent.join("\n")).context("cannot write down what is absent")
 }
 
 /// What is mounted.
@@ -69,14 +85,18 @@ pub(crate) fn unmount(layout: &Layout) -> anyhow::Result<()> {
     for target in mounts_below(&mounts()?, &layout.directory) {
         run("umount", &[target.to_string_lossy()])?;
     }
-    for attachment in attachments() {
-        let text = fs::read_to_string(&attachment).unwrap_or_default();
+    for name in attachments() {
+        let path = Path::new(ATTACHMENTS).join(&name);
+        let text = fs::read_to_string(&path).unwrap_or_default();
         if let Some(namespace) = namespace_of_attachment(&text) {
             // It is not mounted any more if the pod was ended in time.
             let _ = run("umount", &[namespace]);
             let _ = fs::remove_file(namespace);
         }
-        fs::remove_file(&attachment).context("cannot remove what CNI remembers")?;
+        fs::remove_file(&path).context("cannot remove what CNI remembers")?;
+        if let Some(loopback) = loopback_of_attachment(&name) {
+            let _ = fs::remove_file(Path::new(ATTACHMENTS).join(loopback));
+        }
     }
     Ok(())
 }
@@ -99,6 +119,16 @@ pub(crate) fn restore(layout: &Layout) -> anyhow::Result<()> {
             fs::remove_dir_all(directory).with_context(|| format!("cannot remove {directory}"))?;
         }
     }
+    if absent.lines().any(|line| line == FIREWALL) {
+        IPTABLES.iter().try_for_each(|iptables| remove_firewall(iptables))?;
+    }
+    if absent.lines().any(|line| line == NAMESPACES)
+        && fs::read_dir(NAMESPACES).is_ok_and(|mut entries| entries.next().is_none())
+    {
+        // Not mounted if no namespace was made; in use if another makes one just now.
+        let _ = run("umount", &[NAMESPACES]);
+        let _ = fs::remove_dir(NAMESPACES);
+    }
     for directory in SHARED_DIRECTORIES {
         // Only if nothing is in it.
         let _ = fs::remove_dir(directory);
@@ -118,12 +148,26 @@ pub(crate) fn forget(layout: &Layout) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What CNI remembers of the attachments of the cluster's pods.
-fn attachments() -> Vec<PathBuf> {
-    let entries = fs::read_dir("/var/lib/cni/results").into_iter().flatten().flatten();
-    let ours =
-        entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(NAMESPACE_PREFIX));
-    ours.map(|entry| entry.path()).collect()
+fn has_firewall(iptables: &str) -> bool {
+    run(iptables, &["-w", "-n", "-L", FIREWALL]).is_ok()
+}
+
+fn remove_firewall(iptables: &str) -> anyhow::Result<()> {
+    if !has_firewall(iptables) {
+        return Ok(());
+    }
+    for chain in ["INPUT", "OUTPUT"] {
+        while run(iptables, &["-w", "-D", chain, "-j", FIREWALL]).is_ok() {}
+    }
+    run(iptables, &["-w", "-F", FIREWALL])?;
+    run(iptables, &["-w", "-X", FIREWALL]).map(drop)
+}
+
+/// By what names CNI remembers the attachments of the cluster's pods.
+fn attachments() -> Vec<String> {
+    let entries = fs::read_dir(ATTACHMENTS).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| name.starts_with(NAMESPACE_PREFIX)).collect()
 }
 
 /// The sockets of a node's shims, which these do not remove when they are ended.

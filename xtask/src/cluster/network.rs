@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::Context;
 
@@ -68,13 +67,7 @@ pub(crate) fn remove() -> anyhow::Result<()> {
         run_words(&format!("ip link delete {BRIDGE}"))?;
     }
     for rule in forward_rules() {
-        let delete = || {
-            let words = format!("iptables -w -D {rule}");
-            let mut words = words.split(' ');
-            let program = words.next().unwrap_or_default();
-            Command::new(program).args(words).output().is_ok_and(|done| done.status.success())
-        };
-        while delete() {}
+        while run_words(&format!("iptables -w -D {rule}")).is_ok() {}
     }
     Ok(())
 }

@@ -75,10 +75,13 @@ pub(crate) fn mounts_below<'a>(mounts: &'a [Mount], directory: &Path) -> Vec<&'a
     targets.filter(|target| target.starts_with(directory)).collect()
 }
 
-/// Where the hierarchies of cgroups of version 1 are mounted.
-pub(crate) fn cgroup_hierarchies(mounts: &[Mount]) -> Vec<&Path> {
-    let cgroups = mounts.iter().filter(|mount| mount.kind == "cgroup");
-    cgroups.map(|mount| mount.target.as_path()).collect()
+/// Where hierarchies of cgroups are mounted, of version 1 (`cgroup`) or 2 (`cgroup2`).
+pub(crate) fn cgroup_hierarchies<'a>(
+    mounts: &'a [Mount],
+    kinds: &'a [&str],
+) -> impl Iterator<Item = &'a Path> {
+    let cgroups = mounts.iter().filter(|mount| kinds.contains(&mount.kind.as_str()));
+    cgroups.map(|mount| mount.target.as_path())
 }
 
 /// Whether the memory of cgroups of version 1 is accounted.
@@ -90,9 +93,16 @@ pub(crate) fn has_memory_hierarchy(mounts: &[Mount]) -> bool {
 
 /// The path of a pod's network namespace, from what CNI remembers of its attachment to a network.
 pub(crate) fn namespace_of_attachment(json: &str) -> Option<&str> {
-    let (_, rest) = json.split_once("\"netns\":")?;
-    let path = rest.trim_start().strip_prefix('"')?.split('"').next()?;
-    (path.contains("/run/netns/cni-") && !path.contains("..")).then_some(path)
+    let values = json.split("\"sandbox\":").skip(1);
+    let mut paths =
+        values.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next());
+    paths.find(|path| path.contains("/run/netns/cni-") && !path.contains(".."))
+}
+
+/// The name under which CNI remembers the loopback of the same pod.
+pub(crate) fn loopback_of_attachment(name: &str) -> Option<String> {
+    let (_, container) = name.strip_suffix("-eth0")?.rsplit_once('-')?;
+    Some(format!("cni-loopback-{container}-lo"))
 }
 
 /// Undoes the octal escapes for blanks of /proc/mounts.
