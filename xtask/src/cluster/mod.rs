@@ -87,8 +87,13 @@ fn up(layout: &Layout) -> anyhow::Result<()> {
         .with_context(|| format!("cannot make {}", layout.directory.display()))?;
     fs::write(layout.path(NODES_FILE), layout.nodes.len().to_string())
         .context("cannot write to the cluster's directory")?;
-    up::start(layout, &built, began)
-        .context("the cluster did not start; `cargo xtask cluster down` removes what there is")?;
+    up::start(layout, &built, began).with_context(|| {
+        let directory = layout.directory.display();
+        format!(
+            "the cluster did not start; what there is of it is removed by\n\
+             cargo xtask cluster down --dir {directory}\nwhat went wrong"
+        )
+    })?;
     usage(layout)
 }
 
@@ -101,7 +106,10 @@ fn runs_already(layout: &Layout) -> anyhow::Result<bool> {
     match host::current() {
         Some(other) if other != layout.directory => {
             if runs(&Layout::new(&other, layout::NODES_MAX)) {
-                bail!("a cluster runs already, in {}; end it first: `down --dir`", other.display());
+                bail!(
+                    "a cluster runs already; end it first: cargo xtask cluster down --dir {}",
+                    other.display()
+                );
             }
             println!("removing what is left of a cluster in {}", other.display());
             down::end(&other)?;
@@ -133,7 +141,10 @@ fn down(directory: &Path) -> anyhow::Result<()> {
     let ours = directory.join(NODES_FILE).exists();
     if !ours && host::current().is_none_or(|current| current != directory) {
         match host::current() {
-            Some(current) => bail!("the cluster that runs is in {}: --dir", current.display()),
+            Some(current) => bail!(
+                "the cluster that runs is another one: cargo xtask cluster down --dir {}",
+                current.display()
+            ),
             None if network::exists() => {}
             None => {
                 println!("no cluster runs");
