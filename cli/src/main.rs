@@ -3,6 +3,7 @@
 mod bars;
 mod cluster_api;
 mod cluster_client;
+mod crd;
 mod failure;
 mod figures;
 mod help_markdown;
@@ -48,6 +49,7 @@ enum Command {
     Ring(ring::RingArgs),
     Node(node::NodeArgs),
     Router(router::RouterArgs),
+    Crd(crd::CrdArgs),
     #[command(hide = true)]
     HelpMarkdown(help_markdown::HelpMarkdownArgs),
 }
@@ -78,6 +80,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Ring(args) => ring::run(&args),
         Command::Node(args) => node::run(args),
         Command::Router(args) => router::run(args),
+        Command::Crd(args) => crd::run(&args),
         Command::HelpMarkdown(args) => help_markdown::run(&args),
     }
 }

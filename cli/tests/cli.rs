@@ -36,8 +36,19 @@ fn the_committed_reference_is_that_of_the_binary() {
 }
 
 #[test]
+fn the_committed_definition_is_that_of_the_binary() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds/kvclusters.ringkv.dev.yaml");
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        committed == stdout(&ringkv("crd")),
+        "crds/kvclusters.ringkv.dev.yaml is out of date: \
+         cargo run -- crd > crds/kvclusters.ringkv.dev.yaml"
+    );
+}
+
+#[test]
 fn every_command_has_examples() {
-    for command in ["local", "status", "scale", "plan", "ring", "node", "router"] {
+    for command in ["local", "status", "scale", "plan", "ring", "node", "router", "crd"] {
         let help = stdout(&ringkv(&format!("{command} --help")));
         assert!(help.contains("\nExamples:\n"), "{command}: {help}");
     }

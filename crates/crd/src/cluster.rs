@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::pods::{NodeSettings, RouterSettings};
-use crate::rules;
 use crate::status::KvClusterStatus;
+use crate::{rules, schemas};
 
 /// What the cluster should be.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -90,11 +90,12 @@ pub struct KvClusterSpec {
     #[x_kube(validation = rules::IMAGE)]
     pub image: Option<String>,
     /// When the image is pulled; as Kubernetes chooses if absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schemas::pull_policy")]
     pub image_pull_policy: Option<ImagePullPolicy>,
     /// Secrets with which the image is pulled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16))]
+    #[schemars(schema_with = "schemas::pull_secrets")]
     #[x_kube(validation = rules::PULL_SECRETS)]
     pub image_pull_secrets: Vec<LocalObjectReference>,
     /// Settings of the server pods.

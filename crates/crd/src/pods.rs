@@ -58,9 +58,7 @@ pub struct PodSettings {
     /// Requests and limits of the container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schemas::resources")]
-    #[x_kube(validation = rules::RESOURCES_ARE_QUANTITIES)]
     #[x_kube(validation = rules::REQUESTS_WITHIN_LIMITS)]
-    #[x_kube(validation = rules::MEMORY_AT_LEAST)]
     pub resources: Option<ResourceRequirements>,
     /// Where pods may run, as in a Pod (`kubectl explain pod.spec.affinity`). If absent, pods of one
     /// kind rather run on different machines.

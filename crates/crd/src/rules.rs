@@ -91,10 +91,18 @@ pub(crate) const LABEL_VALUES: Rule = (
      letter or digit at both ends",
 );
 
+/// Of requests, and of limits.
 pub(crate) const RESOURCES_ARE_QUANTITIES: Rule = (
-    "[has(self.requests) ? self.requests : {}, has(self.limits) ? self.limits : {}].all(side, \
-     side.all(kind, isQuantity(string(side[kind])) && quantity(string(side[kind])).sign() >= 0))",
+    "self.all(kind, isQuantity(string(self[kind])) && \
+     quantity(string(self[kind])).compareTo(quantity('0')) >= 0)",
     "requests and limits are quantities, not negative, such as cpu: 500m and memory: 1Gi",
+);
+/// Of requests, and of limits.
+pub(crate) const MEMORY_AT_LEAST: Rule = (
+    "!('memory' in self) || !isQuantity(string(self['memory'])) || \
+     quantity(string(self['memory'])).compareTo(quantity('32Mi')) >= 0",
+    "memory is at least 32Mi; mebibytes end in Mi, as in 512Mi: 512 would be bytes, 512m half a \
+     byte",
 );
 pub(crate) const REQUESTS_WITHIN_LIMITS: Rule = (
     "!has(self.requests) || !has(self.limits) || self.requests.all(kind, \
@@ -102,13 +110,6 @@ pub(crate) const REQUESTS_WITHIN_LIMITS: Rule = (
      !isQuantity(string(self.limits[kind])) || quantity(string(self.requests[kind]))\
      .compareTo(quantity(string(self.limits[kind]))) <= 0)",
     "a request is above its limit: lower resources.requests or raise resources.limits",
-);
-pub(crate) const MEMORY_AT_LEAST: Rule = (
-    "[has(self.requests) ? self.requests : {}, has(self.limits) ? self.limits : {}].all(side, \
-     !('memory' in side) || !isQuantity(string(side['memory'])) || \
-     quantity(string(side['memory'])).compareTo(quantity('32Mi')) >= 0)",
-    "memory is at least 32Mi; mebibytes end in Mi, as in 512Mi: 512 would be bytes, 512m half a \
-     byte",
 );
 
 pub(crate) const TOLERATIONS: Rule = (

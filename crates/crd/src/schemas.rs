@@ -3,7 +3,10 @@
 
 use k8s_openapi::api::core::v1::{Affinity, Toleration, TopologySpreadConstraint};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::ImagePullPolicy;
+use crate::rules::{self, Rule};
 
 /// Entries of a map that a user gives.
 const MAP_ENTRIES_MAX: u32 = 64;
@@ -11,6 +14,13 @@ const MAP_ENTRIES_MAX: u32 = 64;
 const RESOURCES_MAX: u32 = 16;
 const TOLERATIONS_MAX: u32 = 32;
 const SPREAD_CONSTRAINTS_MAX: u32 = 8;
+const PULL_SECRETS_MAX: u32 = 16;
+/// The name of an object.
+const NAME_LENGTH_MAX: u32 = 253;
+/// A prefix, a slash and a name.
+const LABEL_KEY_LENGTH_MAX: u32 = 317;
+/// A word such as `DoNotSchedule`, or a wrong one.
+const WORD_LENGTH_MAX: u32 = 63;
 const QUANTITY_LENGTH_MAX: u32 = 32;
 const LABEL_VALUE_LENGTH_MAX: u32 = 63;
 
@@ -41,6 +51,8 @@ pub(crate) fn resources(_: &mut SchemaGenerator) -> Schema {
                 "x-kubernetes-int-or-string": true,
                 "maxLength": QUANTITY_LENGTH_MAX,
             },
+            "x-kubernetes-validations":
+                [json(rules::RESOURCES_ARE_QUANTITIES), json(rules::MEMORY_AT_LEAST)],
         })
     };
     json_schema!({
@@ -49,6 +61,27 @@ pub(crate) fn resources(_: &mut SchemaGenerator) -> Schema {
         "properties": {
             "requests": side("What a machine must have free for the pod to run there."),
             "limits": side("What the container may use at most."),
+        },
+    })
+}
+
+fn json((rule, message): Rule) -> Value {
+    json!({ "rule": rule, "message": message })
+}
+
+/// Not nullable: null would be told as one of the supported values.
+pub(crate) fn pull_policy(generator: &mut SchemaGenerator) -> Schema {
+    terse::<ImagePullPolicy>(generator)
+}
+
+pub(crate) fn pull_secrets(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": PULL_SECRETS_MAX,
+        "items": {
+            "type": "object",
+            "required": ["name"],
+            "properties": { "name": { "type": "string", "maxLength": NAME_LENGTH_MAX } },
         },
     })
 }
@@ -68,11 +101,20 @@ pub(crate) fn tolerations(generator: &mut SchemaGenerator) -> Schema {
 }
 
 pub(crate) fn topology_spread(generator: &mut SchemaGenerator) -> Schema {
+    let mut constraint = terse::<TopologySpreadConstraint>(generator);
+    let properties =
+        [("topologyKey", LABEL_KEY_LENGTH_MAX), ("whenUnsatisfiable", WORD_LENGTH_MAX)];
+    for (property, length_max) in properties {
+        let pointer = format!("/properties/{property}");
+        if let Some(Value::Object(schema)) = constraint.pointer_mut(&pointer) {
+            schema.insert("maxLength".to_owned(), length_max.into());
+        }
+    }
     json_schema!({
         "type": "array",
         "nullable": true,
         "maxItems": SPREAD_CONSTRAINTS_MAX,
-        "items": terse::<TopologySpreadConstraint>(generator),
+        "items": constraint,
     })
 }
 
