@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use handoff::ClusterId;
+use kubernetes::ClusterName;
 use kvnode::store::StoreConfig;
 use kvnode::{Addresses, Config, RingSource};
 
@@ -13,8 +14,8 @@ use crate::options::{Durability, ProcessOptions};
 
 /// Run one server of a ring.
 ///
-/// `ringkv local` starts it. It serves as soon as it has read the ring document
-/// from the coordinator and found itself to be a member.
+/// `ringkv local` and the operator start it. It serves as soon as it has read the
+/// ring document and found itself to be a member.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct NodeArgs {
@@ -37,8 +38,11 @@ pub(crate) struct NodeArgs {
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:6402")]
     peer: SocketAddr,
     /// Where the ring document is read
-    #[arg(long, value_name = "URL")]
-    coordinator: String,
+    #[arg(long, value_name = "URL", required_unless_present = "kubernetes")]
+    coordinator: Option<String>,
+    /// The KvCluster in whose status the ring document is read
+    #[arg(long, value_name = "NAMESPACE/NAME", conflicts_with = "coordinator")]
+    kubernetes: Option<ClusterName>,
     /// When a write is answered
     #[arg(long, value_enum, default_value_t)]
     durability: Durability,
@@ -61,7 +65,9 @@ pub(crate) struct NodeArgs {
 const EXAMPLES: &str = "\
 Examples:
   ringkv node --name kv-0 --cluster 0123456789abcdef0123456789abcdef --data /var/lib/kv-0 \\
-      --coordinator http://127.0.0.1:31000";
+      --coordinator http://127.0.0.1:31000
+  ringkv node --name demo-0 --cluster 0123456789abcdef0123456789abcdef --data /data \\
+      --resp 0.0.0.0:6400 --http 0.0.0.0:6401 --peer 0.0.0.0:6402 --kubernetes default/demo";
 
 pub(crate) fn run(args: NodeArgs) -> Result<(), Failure> {
     shell::telemetry::init("node", shell::telemetry::DEFAULT_FILTER).map_err(Failure::usage)?;
@@ -73,7 +79,10 @@ fn config(args: NodeArgs) -> Config {
         resp: args.resp,
         http: args.http,
         peer: args.peer,
-        ring_source: RingSource::Coordinator(args.coordinator),
+        ring_source: match args.kubernetes {
+            Some(cluster) => RingSource::Kubernetes(cluster),
+            None => RingSource::Coordinator(args.coordinator.unwrap_or_default()),
+        },
     };
     let defaults = Config::new(args.name, args.cluster, args.data, addresses);
     Config {

@@ -4,14 +4,15 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
-use router::Config;
+use kubernetes::ClusterName;
+use router::{Config, Source};
 
 use crate::failure::Failure;
 use crate::options::ProcessOptions;
 
 /// Run a router of a cluster: what Redis and HTTP clients connect to.
 ///
-/// `ringkv local` starts it. It keeps no state; any number may run.
+/// `ringkv local` and the operator start it. It keeps no state; any number may run.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RouterArgs {
@@ -22,8 +23,11 @@ pub(crate) struct RouterArgs {
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:5000")]
     http: SocketAddr,
     /// Where the ring and the addresses of the servers come from, and administration goes to
-    #[arg(long, value_name = "URL")]
-    coordinator: String,
+    #[arg(long, value_name = "URL", required_unless_present = "kubernetes")]
+    coordinator: Option<String>,
+    /// The KvCluster whose ring and servers are followed by watches
+    #[arg(long, value_name = "NAMESPACE/NAME", conflicts_with = "coordinator")]
+    kubernetes: Option<ClusterName>,
     /// Data threads, each with its own connection to every server [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
@@ -46,10 +50,15 @@ pub(crate) struct RouterArgs {
 const EXAMPLES: &str = "\
 Examples:
   ringkv router --coordinator http://127.0.0.1:31000
-  ringkv router --resp 0.0.0.0:6379 --http 0.0.0.0:5000 --coordinator http://ringkv:8080";
+  ringkv router --resp 0.0.0.0:6379 --http 0.0.0.0:5000 --coordinator http://ringkv:8080
+  ringkv router --resp 0.0.0.0:6379 --http 0.0.0.0:5000 --kubernetes default/demo";
 
 pub(crate) fn run(args: RouterArgs) -> Result<(), Failure> {
-    let defaults = Config::new(args.resp, args.http, args.coordinator);
+    let source = match args.kubernetes {
+        Some(cluster) => Source::Kubernetes { cluster, api_server: None },
+        None => Source::Coordinator(args.coordinator.unwrap_or_default()),
+    };
+    let defaults = Config::new(args.resp, args.http, source);
     let config = Config {
         threads: args.threads.map_or(defaults.threads, usize::from),
         clients_max: args.max_clients,

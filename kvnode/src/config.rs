@@ -16,6 +16,8 @@ const MIB: usize = 1024 * 1024;
 pub enum RingSource {
     /// The coordinator, as `http://host:port`.
     Coordinator(String),
+    /// The status of this KvCluster.
+    Kubernetes(kubernetes::ClusterName),
     /// A file, for tests and tools.
     File(PathBuf),
 }

@@ -5,6 +5,7 @@ use std::sync::Arc as Shared;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use kubernetes::LazyClient;
 use prometheus_client::registry::Registry;
 use shell::clock::SystemClock;
 use shell::drain::{self, DrainToken};
@@ -20,8 +21,8 @@ use crate::handoff::{
     Context, Drivers, HandoffLimits, HandoffMetrics, Running, Throttle, listen, run_trims,
 };
 use crate::ownership::{
-    self, ActorParts, Administrator, CoordinatorRingSource, FileRingSource, Ownership, Peers,
-    Record, RingSource, VolumeLock,
+    self, ActorParts, Administrator, CoordinatorRingSource, FileRingSource, KubernetesRingSource,
+    Ownership, Peers, Record, RingSource, VolumeLock,
 };
 use crate::store::{HybridClock, Store};
 
@@ -155,6 +156,9 @@ fn limits(config: &Config) -> HandoffLimits {
 fn ring_source(source: &config::RingSource) -> Shared<dyn RingSource> {
     match source {
         config::RingSource::Coordinator(url) => Shared::new(CoordinatorRingSource::new(url)),
+        config::RingSource::Kubernetes(cluster) => {
+            Shared::new(KubernetesRingSource::new(cluster.clone(), LazyClient::default()))
+        }
         config::RingSource::File(path) => Shared::new(FileRingSource::new(path.clone())),
     }
 }

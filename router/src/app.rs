@@ -6,6 +6,7 @@ use std::sync::Arc as Shared;
 use std::thread::JoinHandle;
 
 use anyhow::Context;
+use kubernetes::LazyClient;
 use shell::clock::{Clock, SystemClock};
 use shell::drain::{self, Drain};
 use shell::net::{Sharing, listen};
@@ -13,14 +14,15 @@ use shell::rng::{OsRng, Rng};
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
-use crate::Config;
 use crate::coordinator::Coordinator;
 use crate::data::DataThread;
-use crate::http::{self, Api};
+use crate::http::{self, Administration, Api};
+use crate::kubernetes::KubernetesSource;
 use crate::membership::CoordinatorSource;
 use crate::metrics::Metrics;
 use crate::shard::Shard;
 use crate::table::Table;
+use crate::{Config, Source};
 
 /// HTTP requests that wait for a data thread.
 const REQUESTS_MAX: usize = 1_024;
@@ -40,8 +42,7 @@ impl Router {
     /// # Errors
     /// Where a port cannot be had or the coordinator's URL is not one.
     pub fn start(config: Config) -> anyhow::Result<Self> {
-        let coordinator = Coordinator::new(&config.coordinator_url)
-            .map_err(|error| anyhow::anyhow!("the coordinator's URL: {error}"))?;
+        let (source, administration) = source(&config.source)?;
         anyhow::ensure!(config.threads > 0, "a router needs one data thread at least");
         let http_listener = bind_alone(config.http_address, "HTTP")?;
         let http_address = http_listener.local_addr()?;
@@ -70,14 +71,20 @@ impl Router {
             let make = move || Shard::new(number, config, metrics, clock, seed, port);
             threads.push(spawn(format!("data-{number}"), move || thread.run(make))?);
         }
-        let api = Api::new(requests, coordinator.clone(), metrics, published, &config);
+        let api = Api::new(requests, administration, metrics, published, &config);
         let control = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.context("start the runtime of the control thread")?;
-            let source = CoordinatorSource(coordinator);
             LocalSet::new().block_on(&runtime, async move {
-                let follow = crate::control::run(source, Rc::new(tables), config.server_wait);
-                tokio::task::spawn_local(follow);
+                let (tables, wait) = (Rc::new(tables), config.server_wait);
+                match source {
+                    AnySource::Coordinator(source) => {
+                        tokio::task::spawn_local(crate::control::run(source, tables, wait));
+                    }
+                    AnySource::Kubernetes(source) => {
+                        tokio::task::spawn_local(crate::control::run(*source, tables, wait));
+                    }
+                }
                 http::serve(http_listener, api, token, config.drain_wait).await
             })
         };
@@ -109,6 +116,29 @@ impl Router {
             result = result.and(ended);
         }
         result
+    }
+}
+
+/// Where memberships come from.
+enum AnySource {
+    Coordinator(CoordinatorSource),
+    Kubernetes(Box<KubernetesSource>),
+}
+
+fn source(source: &Source) -> anyhow::Result<(AnySource, Administration)> {
+    match source {
+        Source::Coordinator(url) => {
+            let coordinator = Coordinator::new(url)
+                .map_err(|error| anyhow::anyhow!("the coordinator's URL: {error}"))?;
+            let source = AnySource::Coordinator(CoordinatorSource(coordinator.clone()));
+            Ok((source, Administration::Coordinator(coordinator)))
+        }
+        Source::Kubernetes { cluster, api_server } => {
+            let client = api_server.clone().map_or_else(LazyClient::default, LazyClient::at);
+            let (source, facts) = KubernetesSource::new(cluster.clone(), client);
+            let administration = Administration::Kubernetes { cluster: cluster.clone(), facts };
+            Ok((AnySource::Kubernetes(Box::new(source)), administration))
+        }
     }
 }
 

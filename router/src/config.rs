@@ -3,8 +3,25 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::http::Uri;
+use kubernetes::ClusterName;
+
 /// Bytes in a mebibyte.
 const MIB: usize = 1024 * 1024;
+
+/// Where a router learns of the ring and of the servers.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// The coordinator, as `http://host:port`; administration goes to it, too.
+    Coordinator(String),
+    /// A KvCluster, and the endpoints of its servers.
+    Kubernetes {
+        /// Which one.
+        cluster: ClusterName,
+        /// The API server, for tests and tools; else that of the pod or of KUBECONFIG.
+        api_server: Option<Uri>,
+    },
+}
 
 /// The configuration of one router process.
 #[derive(Clone, Debug)]
@@ -13,8 +30,8 @@ pub struct Config {
     pub resp_address: SocketAddr,
     /// Where HTTP clients connect. Port 0 takes any free port.
     pub http_address: SocketAddr,
-    /// The coordinator, as `http://host:port`: membership comes from it, administration goes to it.
-    pub coordinator_url: String,
+    /// Where the ring and the addresses of the servers come from.
+    pub source: Source,
     /// Data threads. Each has its own listener and its own connection to every server.
     pub threads: usize,
     /// RESP clients at a time, over all threads; one more is told so and disconnected.
@@ -46,15 +63,11 @@ pub struct Config {
 impl Config {
     /// The documented defaults for these addresses, with as many threads as there are processors.
     #[must_use]
-    pub fn new(
-        resp_address: SocketAddr,
-        http_address: SocketAddr,
-        coordinator_url: String,
-    ) -> Self {
+    pub fn new(resp_address: SocketAddr, http_address: SocketAddr, source: Source) -> Self {
         Self {
             resp_address,
             http_address,
-            coordinator_url,
+            source,
             threads: crate::app::processors(),
             clients_max: 10_000,
             pipeline_commands_max: 4_096,

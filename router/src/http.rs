@@ -12,6 +12,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
+use kubernetes::ClusterName;
 use node_api::Problem;
 use resp::Command;
 use shell::drain::DrainToken;
@@ -21,6 +22,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::Config;
 use crate::coordinator::Coordinator;
 use crate::data::Request;
+use crate::kubernetes::Facts;
 use crate::metrics::{Metrics, RingFacts};
 use crate::table::{Owner, Table};
 
@@ -44,24 +46,39 @@ struct Inner {
     requests: Vec<mpsc::Sender<Request>>,
     /// The data thread whose turn it is.
     turn: AtomicUsize,
-    coordinator: Coordinator,
+    administration: Administration,
     metrics: Shared<Metrics>,
     tables: watch::Receiver<Shared<Table>>,
     value_bytes_max: usize,
+}
+
+/// Who changes the cluster.
+pub(crate) enum Administration {
+    /// Requests are passed on to it.
+    Coordinator(Coordinator),
+    /// The operator of this KvCluster, which goes by what kubectl writes.
+    Kubernetes { cluster: ClusterName, facts: watch::Receiver<Shared<Facts>> },
 }
 
 impl Api {
     /// Handlers that have commands executed by these data threads.
     pub(crate) fn new(
         requests: Vec<mpsc::Sender<Request>>,
-        coordinator: Coordinator,
+        administration: Administration,
         metrics: Shared<Metrics>,
         tables: watch::Receiver<Shared<Table>>,
         config: &Config,
     ) -> Self {
         let value_bytes_max = config.value_bytes_max;
         let turn = AtomicUsize::new(0);
-        Self(Shared::new(Inner { requests, turn, coordinator, metrics, tables, value_bytes_max }))
+        Self(Shared::new(Inner {
+            requests,
+            turn,
+            administration,
+            metrics,
+            tables,
+            value_bytes_max,
+        }))
     }
 
     /// Has a command executed and answers its reply.

@@ -8,6 +8,7 @@ mod control;
 mod coordinator;
 mod data;
 mod http;
+mod kubernetes;
 mod membership;
 mod merge;
 mod metrics;
@@ -22,6 +23,6 @@ mod upstream;
 mod walk;
 
 pub use app::{Router, run};
-pub use config::Config;
+pub use config::{Config, Source};
 pub use membership::{MembershipError, MembershipSource};
 pub use metrics::WritePause;

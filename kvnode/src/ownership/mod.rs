@@ -6,6 +6,7 @@ mod administration;
 mod admission;
 mod changes;
 mod file;
+mod kubernetes_ring_source;
 mod messages;
 mod publish;
 mod ring_source;
@@ -29,6 +30,7 @@ pub(crate) use admission::run as run_admission;
 pub(crate) use file::DecisionsFile;
 pub(crate) use messages::{Change, Message, Peers, Route, SourceOutcome, TargetOutcome, TrimJob};
 
+pub use kubernetes_ring_source::KubernetesRingSource;
 pub use messages::ChangeError;
 pub use ring_source::{CoordinatorRingSource, FileRingSource, RingRead, RingSource};
 pub use volume::{VolumeError, VolumeLock};

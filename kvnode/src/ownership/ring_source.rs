@@ -11,6 +11,8 @@ use ring::RingDocument;
 
 /// How long the coordinator may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
+/// Pause before another read of a source on this machine, as long as none has helped.
+const RETRY: Duration = Duration::from_millis(50);
 
 /// The document, or why it could not be read.
 pub type RingRead<'a> = Pin<Box<dyn Future<Output = Result<RingDocument, String>> + Send + 'a>>;
@@ -19,6 +21,12 @@ pub type RingRead<'a> = Pin<Box<dyn Future<Output = Result<RingDocument, String>
 pub trait RingSource: Send + Sync + 'static {
     /// Reads it now.
     fn read(&self) -> RingRead<'_>;
+
+    /// How long to wait before the next read after so many in a row that did not admit the node.
+    fn retry_pause(&self, failures: u32) -> Duration {
+        let _ = failures;
+        RETRY
+    }
 }
 
 /// The document in a file that is replaced atomically.

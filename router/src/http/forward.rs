@@ -1,5 +1,6 @@
-//! Shell. Administration, passed on to the coordinator.
+//! Shell. Administration: passed on to the coordinator, or on Kubernetes told how it is done.
 
+use std::sync::Arc as Shared;
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, State};
@@ -8,7 +9,9 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Api, HttpError, Routes, post_or_get};
+use super::{Administration, Api, HttpError, Routes, post_or_get};
+use crate::coordinator::Coordinator;
+use crate::kubernetes;
 
 /// The longest request.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -33,20 +36,39 @@ pub(super) async fn forward(
     uri: Uri,
     body: Bytes,
 ) -> Result<Response, HttpError> {
-    ask(&api, method, &uri, body).await.map(relay)
+    match &api.0.administration {
+        Administration::Coordinator(coordinator) => {
+            ask(coordinator, method, &uri, body).await.map(relay)
+        }
+        Administration::Kubernetes { cluster, facts } => {
+            let facts = Shared::clone(&facts.borrow());
+            let detail = kubernetes::advice(cluster, &facts, uri.path(), &body);
+            Err(HttpError::new(StatusCode::CONFLICT, "changed with kubectl", detail))
+        }
+    }
 }
 
-/// The coordinator's status, and what the router itself has measured.
+/// The cluster's status, and what the router itself has measured.
 async fn status(State(api): State<Api>, uri: Uri) -> Result<Response, HttpError> {
-    let answer = ask(&api, Method::GET, &uri, Bytes::new()).await?;
-    if answer.status() != StatusCode::OK {
-        return Ok(relay(answer));
-    }
-    let Ok(Value::Object(mut status)) = serde_json::from_slice(answer.body()) else {
+    let status = match &api.0.administration {
+        Administration::Coordinator(coordinator) => {
+            let answer = ask(coordinator, Method::GET, &uri, Bytes::new()).await?;
+            if answer.status() != StatusCode::OK {
+                return Ok(relay(answer));
+            }
+            serde_json::from_slice(answer.body())
+        }
+        Administration::Kubernetes { cluster, facts } => {
+            let facts = Shared::clone(&facts.borrow());
+            let table = Shared::clone(&api.0.tables.borrow());
+            serde_json::to_value(kubernetes::status(cluster, &facts, &table))
+        }
+    };
+    let Ok(Value::Object(mut status)) = status else {
         let detail = "the coordinator's status is not a JSON object";
         return Err(HttpError::new(StatusCode::BAD_GATEWAY, "bad status", detail));
     };
-    let table = api.0.tables.borrow().clone();
+    let table = Shared::clone(&api.0.tables.borrow());
     let router = json!({
         "ring_epoch": table.ring_epoch,
         "complete": table.is_complete(),
@@ -57,14 +79,14 @@ async fn status(State(api): State<Api>, uri: Uri) -> Result<Response, HttpError>
 }
 
 async fn ask(
-    api: &Api,
+    coordinator: &Coordinator,
     method: Method,
     uri: &Uri,
     body: Bytes,
 ) -> Result<Response<Bytes>, HttpError> {
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let is_change = method == Method::POST;
-    api.0.coordinator.ask(method, path, body, WAIT).await.map_err(|error| {
+    coordinator.ask(method, path, body, WAIT).await.map_err(|error| {
         let mut detail = format!("{error}; keys are served without it");
         if is_change {
             detail.push_str("; whether the change was accepted is in /status once it is back");

@@ -117,7 +117,8 @@ fn without_a_coordinator_values_are_served_and_administration_says_why_not() {
     assert!(metrics.body.contains("ringkv_router_table_complete 1"), "{}", metrics.body);
     assert!(metrics.body.contains("ringkv_router_write_pause_seconds_bucket"), "{}", metrics.body);
     let local = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    let alone = router::Config::new(local, local, "http://127.0.0.1:1".to_owned());
+    let alone =
+        router::Config::new(local, local, router::Source::Coordinator("http://127.0.0.1:1".into()));
     let alone = router::Router::start(alone).expect("a router needs no coordinator to start");
     let world = World { router: alone, ..world };
     assert_eq!(world.http("GET", "/healthz", &[], b"").status, 200);

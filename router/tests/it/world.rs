@@ -13,7 +13,7 @@ use axum::routing::{get, post};
 use handoff::Incarnation;
 use node_api::{Membership, ServerAddresses};
 use ring::{Arc, ArcSet, Point, RingDocument};
-use router::{Config, Router};
+use router::{Config, Router, Source};
 use tokio::sync::watch;
 
 use crate::client::Client;
@@ -56,7 +56,8 @@ impl World {
         thread::spawn(move || outside(servers, &sender));
         let (nodes, memberships, coordinator) = receiver.recv().expect("the servers started");
         let local = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut config = Config::new(local, local, format!("http://{coordinator}"));
+        let mut config =
+            Config::new(local, local, Source::Coordinator(format!("http://{coordinator}")));
         config.threads = 2;
         config.drain_wait = Duration::from_secs(5);
         configure(&mut config);
