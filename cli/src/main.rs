@@ -9,6 +9,7 @@ mod figures;
 mod help_markdown;
 mod local;
 mod node;
+mod operator;
 mod options;
 mod plan;
 mod progress;
@@ -49,6 +50,7 @@ enum Command {
     Ring(ring::RingArgs),
     Node(node::NodeArgs),
     Router(router::RouterArgs),
+    Operator(operator::OperatorArgs),
     Crd(crd::CrdArgs),
     #[command(hide = true)]
     HelpMarkdown(help_markdown::HelpMarkdownArgs),
@@ -80,6 +82,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Ring(args) => ring::run(&args),
         Command::Node(args) => node::run(args),
         Command::Router(args) => router::run(args),
+        Command::Operator(args) => operator::run(args),
         Command::Crd(args) => crd::run(&args),
         Command::HelpMarkdown(args) => help_markdown::run(&args),
     }

@@ -1,0 +1,168 @@
+//! Shell. Carries out the steps of a plan on pods and volume claims. What destroys something is
+//! asked under the identity and version at which the plan saw it, after a live look.
+
+use crd::names::Names;
+use crd::{KvCluster, KvClusterStatus};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
+use kube::{Client, Error, ResourceExt};
+use serde_json::{Value, json};
+
+use crate::facts::RETIRED;
+use crate::news::News;
+use crate::plan::{ClaimRef, Step};
+
+/// One cluster, as the steps need it.
+pub(crate) struct Actor<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) namespace: &'a str,
+    pub(crate) names: Names<'a>,
+    pub(crate) uid: &'a str,
+    pub(crate) storage_size: &'a str,
+}
+
+/// A step that was refused.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {object}: {source}")]
+pub(crate) struct StepError {
+    action: &'static str,
+    object: String,
+    source: Error,
+}
+
+impl Actor<'_> {
+    /// Carries out one step; `None` where the facts have changed since the plan was made.
+    pub(crate) async fn take(&self, step: &Step) -> Result<Option<News>, StepError> {
+        match step {
+            Step::MarkRetired { server, claim, incarnation } => {
+                let mark = json!({ "annotations": { RETIRED: incarnation } });
+                let done = self.patch_claim("mark", claim, mark, None).await?;
+                let note = format!("{server} owns nothing any more and leaves");
+                Ok(done.then(|| News::normal("ServerRetired", "ScaleDown", note)))
+            }
+            Step::Unmark { claim, .. } => {
+                let mark = json!({ "annotations": { RETIRED: Value::Null } });
+                self.patch_claim("take the mark from", claim, mark, None).await?;
+                Ok(None)
+            }
+            Step::GrowClaim { server, claim } => {
+                let request = json!({ "resources": { "requests": {
+                    "storage": self.storage_size,
+                }}});
+                let done = self.patch_claim("grow", claim, json!({}), Some(request)).await?;
+                let note = format!("the volume of {server} grows to {}", self.storage_size);
+                Ok(done.then(|| News::normal("VolumeGrows", "GrowVolume", note)))
+            }
+            Step::DeleteClaim { server, claim } => self.delete_claim(server, claim).await,
+            Step::ReplacePod { server, uid, is_broken } => {
+                self.replace_pod(server, uid, *is_broken).await
+            }
+        }
+    }
+
+    async fn patch_claim(
+        &self,
+        action: &'static str,
+        claim: &ClaimRef,
+        metadata: Value,
+        spec: Option<Value>,
+    ) -> Result<bool, StepError> {
+        let mut patch = json!({ "metadata": metadata });
+        patch["metadata"]["uid"] = json!(claim.uid);
+        patch["metadata"]["resourceVersion"] = json!(claim.resource_version);
+        if let Some(spec) = spec {
+            patch["spec"] = spec;
+        }
+        let parameters = PatchParams::default();
+        let result = self.claims().patch(&claim.name, &parameters, &Patch::Merge(patch)).await;
+        self.settled(action, format!("volume claim {}", claim.name), result.map(drop))
+    }
+
+    /// The last look before a volume goes: the ring document does not list the server, the
+    /// StatefulSet does not have it, no pod uses it.
+    async fn delete_claim(
+        &self,
+        server: &str,
+        claim: &ClaimRef,
+    ) -> Result<Option<News>, StepError> {
+        let object = || format!("volume claim {}", claim.name);
+        let looked = |source| StepError { action: "look at", object: object(), source };
+        if !self.may_lose(server).await.map_err(looked)? {
+            return Ok(None);
+        }
+        let result = self.claims().delete(&claim.name, &only(claim)).await.map(drop);
+        let done = self.settled("delete", object(), result)?;
+        let note = format!("the volume of {server}, which owns nothing, is deleted");
+        Ok(done.then(|| News::normal("VolumeDeleted", "ScaleDown", note)))
+    }
+
+    async fn may_lose(&self, server: &str) -> Result<bool, Error> {
+        let clusters: Api<KvCluster> = Api::namespaced(self.client.clone(), self.namespace);
+        let cluster = clusters.get(self.names.0).await?;
+        let document = cluster.status.as_ref().map(KvClusterStatus::ring_document);
+        let Some(Ok(Some(document))) = document else { return Ok(false) };
+        let is_listed =
+            document.members.iter().chain(&document.leaving).any(|member| member.name == server);
+        let ordinal = self.names.ordinal(server).unwrap_or(0);
+        let is_wanted = ordinal < cluster.spec.replicas;
+        let is_same = cluster.uid().as_deref() == Some(self.uid);
+        if is_listed || is_wanted || !is_same || cluster.metadata.deletion_timestamp.is_some() {
+            return Ok(false);
+        }
+        let sets: Api<StatefulSet> = Api::namespaced(self.client.clone(), self.namespace);
+        let set = sets.get(&self.names.stateful_set()).await?;
+        let replicas = set.spec.and_then(|spec| spec.replicas);
+        let pod = self.pods().get_metadata_opt(server).await?;
+        Ok(replicas.is_some_and(|replicas| ordinal >= replicas) && pod.is_none())
+    }
+
+    async fn replace_pod(
+        &self,
+        server: &str,
+        uid: &str,
+        is_broken: bool,
+    ) -> Result<Option<News>, StepError> {
+        let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
+        let parameters =
+            DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        let result = self.pods().delete(server, &parameters).await.map(drop);
+        let done = self.settled("replace", format!("pod {server}"), result)?;
+        let why = if is_broken { ", which did not run," } else { "" };
+        let note = format!("{server}{why} is replaced by one of the present specification");
+        Ok(done.then(|| News::normal("PodReplaced", "Roll", note)))
+    }
+
+    /// A conflict, or an object that is gone: the plan is made anew from what is there then.
+    fn settled(
+        &self,
+        action: &'static str,
+        object: String,
+        result: Result<(), Error>,
+    ) -> Result<bool, StepError> {
+        match result {
+            Ok(()) => Ok(true),
+            Err(Error::Api(status)) if matches!(status.code, 404 | 409) => {
+                tracing::debug!(object, %status, "it has changed meanwhile");
+                Ok(false)
+            }
+            Err(source) => Err(StepError { action, object, source }),
+        }
+    }
+
+    fn claims(&self) -> Api<PersistentVolumeClaim> {
+        Api::namespaced(self.client.clone(), self.namespace)
+    }
+
+    fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), self.namespace)
+    }
+}
+
+fn only(claim: &ClaimRef) -> DeleteParams {
+    let preconditions = Preconditions {
+        uid: Some(claim.uid.clone()),
+        resource_version: Some(claim.resource_version.clone()),
+    };
+    DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() }
+}

@@ -1,0 +1,218 @@
+//! Shell. Brings objects to their desired form by server-side apply, and writes nothing where
+//! nothing has changed.
+//!
+//! What was applied is remembered with the version that the API server gave it. An object is
+//! applied again only when the desired form is another one, or when somebody else has changed the
+//! object since.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Mutex, PoisonError};
+
+use k8s_openapi::NamespaceResourceScope;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Client, Error, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Who applies: the field manager of everything that the operator owns.
+pub(crate) const FIELD_MANAGER: &str = "ringkv-operator";
+
+/// Kind, namespace, name.
+type Key = (String, String, String);
+
+/// An object that could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {kind} {namespace}/{name}: {source}")]
+pub(crate) struct ApplyError {
+    action: &'static str,
+    kind: String,
+    namespace: String,
+    name: String,
+    pub(crate) source: Error,
+}
+
+/// What was applied last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Applied {
+    desired: u64,
+    uid: String,
+    version: Version,
+}
+
+/// How often an object was changed, as far as it concerns us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Version {
+    /// Of its specification.
+    Generation(i64),
+    /// Of all of it, for kinds that have no generation.
+    Resource(String),
+}
+
+impl Version {
+    fn of<K: Resource>(object: &K) -> Self {
+        match object.meta().generation {
+            Some(generation) => Self::Generation(generation),
+            None => Self::Resource(object.resource_version().unwrap_or_default()),
+        }
+    }
+
+    /// Whether the object as we wrote it is this one or a later one than `seen`: what is seen may
+    /// be older than what was written.
+    fn covers(&self, seen: &Self) -> bool {
+        match (self, seen) {
+            (Self::Generation(own), Self::Generation(seen)) => seen <= own,
+            (Self::Resource(own), Self::Resource(seen)) => {
+                match (own.parse::<u128>(), seen.parse::<u128>()) {
+                    (Ok(own), Ok(seen)) => seen <= own,
+                    _ => own == seen,
+                }
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Applies objects, and remembers what it has applied.
+pub(crate) struct Applier {
+    client: Client,
+    applied: Mutex<BTreeMap<Key, Applied>>,
+}
+
+impl Applier {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client, applied: Mutex::default() }
+    }
+
+    /// Brings an object to that form, if it has another; says whether it wrote.
+    pub(crate) async fn apply<K>(&self, store: &Store<K>, desired: &K) -> Result<bool, ApplyError>
+    where
+        K: Object,
+    {
+        let key = key(desired);
+        let hash = hash(desired);
+        let seen = store.get(&ObjectRef::from_obj(desired));
+        let known = self.known(&key).filter(|known| known.desired == hash);
+        match (known, &seen) {
+            (Some(known), Some(seen))
+                if seen.uid().as_deref() == Some(&*known.uid)
+                    && known.version.covers(&Version::of(&**seen)) =>
+            {
+                return Ok(false);
+            }
+            // Either what is watched lags behind, or somebody has deleted it.
+            (Some(known), None) if self.exists(desired, &known.uid).await? => return Ok(false),
+            _ => {}
+        }
+        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        let api = self.api::<K>(desired);
+        let written = api.patch(&key.2, &parameters, &Patch::Apply(desired)).await;
+        let written = written.map_err(failed("apply", desired))?;
+        self.remember(key, hash, &written);
+        Ok(true)
+    }
+
+    /// Makes an object that is not there yet, and never changes it again.
+    pub(crate) async fn create<K: Object>(&self, desired: &K) -> Result<K, ApplyError> {
+        let api = self.api::<K>(desired);
+        match api.create(&kube::api::PostParams::default(), desired).await {
+            Ok(created) => Ok(created),
+            Err(Error::Api(status)) if status.code == 409 => {
+                api.get(&desired.name_any()).await.map_err(failed("read", desired))
+            }
+            Err(error) => Err(failed("create", desired)(error)),
+        }
+    }
+
+    /// Deletes an object that is no longer wanted, if it is there and was made for this cluster.
+    pub(crate) async fn remove<K: Object>(
+        &self,
+        store: &Store<K>,
+        namespace: &str,
+        name: &str,
+    ) -> Result<bool, ApplyError> {
+        let Some(seen) = store.get(&ObjectRef::new(name).within(namespace)) else {
+            return Ok(false);
+        };
+        let preconditions = Some(Preconditions { uid: seen.uid(), resource_version: None });
+        let parameters = DeleteParams { preconditions, ..DeleteParams::default() };
+        match self.api::<K>(&*seen).delete(name, &parameters).await {
+            Ok(_) => Ok(true),
+            Err(Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
+            Err(error) => Err(failed("delete", &*seen)(error)),
+        }
+    }
+
+    async fn exists<K: Object>(&self, desired: &K, uid: &str) -> Result<bool, ApplyError> {
+        let found = self.api::<K>(desired).get_metadata_opt(&desired.name_any()).await;
+        let found = found.map_err(failed("read", desired))?;
+        Ok(found.is_some_and(|found| found.metadata.uid.as_deref() == Some(uid)))
+    }
+
+    fn api<K: Object>(&self, object: &K) -> Api<K> {
+        Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default())
+    }
+
+    fn known(&self, key: &Key) -> Option<Applied> {
+        self.applied.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    fn remember<K: Object>(&self, key: Key, desired: u64, written: &K) {
+        let uid = written.uid().unwrap_or_default();
+        let applied = Applied { desired, uid, version: Version::of(written) };
+        self.applied.lock().unwrap_or_else(PoisonError::into_inner).insert(key, applied);
+    }
+
+    /// Forgets what was applied for a cluster that is gone.
+    pub(crate) fn forget(&self, namespace: &str, cluster: &str) {
+        let mut applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
+        applied.retain(|(_, of, name), _| of != namespace || !belongs(name, cluster));
+    }
+}
+
+/// Whether an object's name is one of this cluster's; at worst something is applied once more.
+fn belongs(name: &str, cluster: &str) -> bool {
+    name == cluster || name.strip_prefix(cluster).is_some_and(|rest| rest.starts_with('-'))
+}
+
+/// A kind of object that the operator writes.
+pub(crate) trait Object:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + Debug
+    + DeserializeOwned
+    + Serialize
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<K> Object for K where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Serialize
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+fn key<K: Object>(object: &K) -> Key {
+    (K::kind(&()).into_owned(), object.namespace().unwrap_or_default(), object.name_any())
+}
+
+fn hash<K: Serialize>(desired: &K) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    serde_json::to_vec(desired).unwrap_or_default().hash(&mut hasher);
+    hasher.finish()
+}
+
+fn failed<K: Object>(action: &'static str, object: &K) -> impl FnOnce(Error) -> ApplyError {
+    let (kind, namespace, name) = key(object);
+    move |source| ApplyError { action, kind, namespace, name, source }
+}

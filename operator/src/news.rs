@@ -1,0 +1,99 @@
+//! Pure. What a person would ask about: events, from one status to the next.
+
+use crd::{ConditionType, KvClusterStatus, condition_reasons as reason};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct News {
+    pub(crate) is_warning: bool,
+    pub(crate) reason: &'static str,
+    pub(crate) action: &'static str,
+    pub(crate) note: String,
+}
+
+impl News {
+    pub(crate) fn normal(
+        reason: &'static str,
+        action: &'static str,
+        note: impl Into<String>,
+    ) -> Self {
+        Self { is_warning: false, reason, action, note: note.into() }
+    }
+
+    pub(crate) fn warning(
+        reason: &'static str,
+        action: &'static str,
+        note: impl Into<String>,
+    ) -> Self {
+        Self { is_warning: true, reason, action, note: note.into() }
+    }
+}
+
+/// What has happened between two statuses.
+pub(crate) fn between(before: Option<&KvClusterStatus>, after: &KvClusterStatus) -> Vec<News> {
+    let mut news = Vec::new();
+    let changed = |of| {
+        let (old, new) = (before.and_then(|status| condition(status, of)), condition(after, of)?);
+        let same = old.is_some_and(|old| old.status == new.status && old.reason == new.reason);
+        (!same).then_some((old, new))
+    };
+    if let Some((_, new)) = changed(ConditionType::Available) {
+        if new.status == "True" {
+            news.push(News::normal("Available", "Serve", &new.message));
+        } else if new.reason != reason::BOOTSTRAPPING {
+            news.push(News::warning("Unavailable", "Serve", &new.message));
+        }
+    }
+    if let Some((old, new)) = changed(ConditionType::Degraded) {
+        let was_degraded = old.is_some_and(|old| old.status == "True");
+        match (new.status.as_str(), &*new.reason) {
+            ("True", reason::DATA_LOST) => {
+                news.push(News::warning("DataLost", "Serve", &new.message));
+            }
+            ("True", reason::BLOCKED) => {
+                news.push(News::warning("Blocked", "Reconcile", &new.message));
+            }
+            ("True", reason::INVALID_SPEC) => {
+                news.push(News::warning("InvalidSpec", "Reconcile", &new.message));
+            }
+            ("True", reason::RECONCILE_FAILED) => {
+                news.push(News::warning("ReconcileFailed", "Reconcile", &new.message));
+            }
+            ("False", _) if was_degraded => {
+                news.push(News::normal("Recovered", "Reconcile", "nothing is wrong any more"));
+            }
+            _ => {}
+        }
+    }
+    let moved = before.and_then(|status| status.rebalance.as_ref());
+    match (moved, &after.rebalance) {
+        (None, Some(open)) => news.push(News::normal(
+            "RebalanceStarted",
+            "Rebalance",
+            format!("{} to {} servers", open.from, open.to),
+        )),
+        (Some(open), None) => news.push(News::normal(
+            "RebalanceFinished",
+            "Rebalance",
+            format!("{} to {} servers; {} keys moved", open.from, open.to, open.keys_moved),
+        )),
+        (Some(old), Some(new)) if (old.from, old.to) != (new.from, new.to) => {
+            news.push(News::normal(
+                "RebalanceStarted",
+                "Rebalance",
+                format!("{} to {} servers, instead of {}", new.from, new.to, old.to),
+            ));
+        }
+        _ => {}
+    }
+    news
+}
+
+/// The condition of that type.
+pub(crate) fn condition(status: &KvClusterStatus, of: ConditionType) -> Option<&Condition> {
+    status.conditions.iter().find(|one| one.type_ == of.as_str())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,273 @@
+//! Shell. One look at one cluster, in steps: observe, validate, coordinate, plan, apply, act, tell.
+
+use std::sync::Arc;
+
+use crd::names::{Component, Names};
+use crd::{ACCEPT_DATA_LOSS, KvCluster, KvClusterStatus};
+use handoff::Server;
+use kube::Resource as _;
+use kube::ResourceExt;
+use kube::runtime::controller::Action;
+use rebalance::{Coordinator, RingStoreError, Status};
+use ring::RingDocument;
+
+use crate::access::AccessError;
+use crate::act::{Actor, StepError};
+use crate::apply::ApplyError;
+use crate::controller::{Context, key};
+use crate::coordinators::{Key, Settings};
+use crate::facts::{ClaimFacts, Facts, PodFacts, SetFacts};
+use crate::identity::IdentityError;
+use crate::news::News;
+use crate::plan::{Plan, PlanInput, plan};
+use crate::status::{Obstacle, Pending, Seen};
+use crate::validate::{ValidCluster, validate};
+use crate::watches::{Cluster, of_cluster};
+
+/// Why a cluster could not be brought to its form; it is tried again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReconcileError {
+    /// The watches have ended.
+    #[error("the watches have ended")]
+    Ending,
+    /// Which volumes are its own is not known.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// Its secrets are not there.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// The ring document cannot be had.
+    #[error(transparent)]
+    Ring(#[from] RingStoreError),
+    /// An object could not be written.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// A pod or volume claim could not be changed.
+    #[error(transparent)]
+    Step(#[from] StepError),
+    /// The status could not be written.
+    #[error("cannot tell the status: {0}")]
+    Tell(#[source] kube::Error),
+}
+
+/// Brings a cluster one step nearer to its specification.
+pub(crate) async fn reconcile(
+    object: Arc<Cluster>,
+    context: Arc<Context>,
+) -> Result<Action, ReconcileError> {
+    if !context.watched.is_filled().await {
+        return Err(ReconcileError::Ending);
+    }
+    let key = key(&object);
+    if object.meta().deletion_timestamp.is_some() {
+        context.forget(&key);
+        return Ok(Action::await_change());
+    }
+    match &object.0 {
+        Ok(cluster) => {
+            let look = Look { context: &context, object: &object, cluster, key };
+            look.bring().await
+        }
+        Err(invalid) => {
+            context.coordinators.stop(&key);
+            let why = format!("it cannot be read: {}; change or delete it", invalid.error);
+            context.tell(&object, None, Obstacle::Invalid(why)).await?;
+            Ok(Action::await_change())
+        }
+    }
+}
+
+/// One look at one cluster.
+struct Look<'a> {
+    context: &'a Context,
+    object: &'a Cluster,
+    cluster: &'a KvCluster,
+    key: Key,
+}
+
+impl Look<'_> {
+    async fn bring(&self) -> Result<Action, ReconcileError> {
+        let before = self.before();
+        if self.cluster.spec.paused {
+            self.context.coordinators.stop(&self.key);
+            self.context.tell(self.object, before, Obstacle::Paused).await?;
+            return Ok(Action::await_change());
+        }
+        let id = self.context.cluster_id(self.cluster).await?;
+        let valid = match validate(self.cluster, id, &self.context.config.image) {
+            Ok(valid) => valid,
+            Err(error) => {
+                let obstacle = Obstacle::Invalid(error.to_string());
+                self.context.tell(self.object, before, obstacle).await?;
+                return Ok(Action::await_change());
+            }
+        };
+        match self.carry_out(&valid).await {
+            Ok(()) => Ok(Action::await_change()),
+            Err(error) => {
+                let obstacle = Obstacle::Failed(error.to_string());
+                self.context.tell(self.object, self.before(), obstacle).await?;
+                Err(error)
+            }
+        }
+    }
+
+    fn before(&self) -> Option<KvClusterStatus> {
+        self.context.told(&self.key).or_else(|| self.cluster.status.clone())
+    }
+
+    fn names(&self) -> Names<'_> {
+        Names(&self.key.1)
+    }
+
+    async fn carry_out(&self, valid: &ValidCluster) -> Result<(), ReconcileError> {
+        let facts = self.observe();
+        let access = self.context.access(valid).await?;
+        let settings = self.settings(valid, &access);
+        let initial = (0..self.cluster.spec.replicas).map(|one| self.names().server(one)).collect();
+        let coordinators = &self.context.coordinators;
+        let coordinator =
+            coordinators.ensure(&self.key, &settings, initial, facts.addresses()).await?;
+        self.accept_losses(&coordinator).await;
+        let status = coordinator.status();
+        let membership = coordinator.watch_membership().borrow().clone();
+        let document = membership.as_ref().map(|membership| &membership.document);
+        let plan = self.plan(valid, &facts, document, &status);
+        if let Err(error) = coordinator.set_members(&plan.members) {
+            tracing::debug!(%error, "the servers cannot be asked for yet");
+        }
+        self.context.apply(valid, &facts, plan.pods).await?;
+        let actor = Actor {
+            client: &self.context.client,
+            namespace: &self.key.0,
+            names: self.names(),
+            uid: &settings.uid,
+            storage_size: &self.cluster.spec.storage.size,
+        };
+        for step in &plan.steps {
+            if let Some(news) = actor.take(step).await? {
+                self.context.publish(self.object, news).await;
+            }
+        }
+        self.tell(valid, &facts, &plan, document, &status).await
+    }
+
+    fn plan(
+        &self,
+        valid: &ValidCluster,
+        facts: &Facts,
+        document: Option<&RingDocument>,
+        status: &Status,
+    ) -> Plan {
+        plan(&PlanInput {
+            names: self.names(),
+            replicas: self.cluster.spec.replicas,
+            when_scaled: self.cluster.spec.pvc_retention_policy.when_scaled,
+            storage_bytes: valid.storage_bytes,
+            facts,
+            document,
+            status,
+        })
+    }
+
+    /// What is there, from what is watched.
+    fn observe(&self) -> Facts {
+        let (namespace, name) = (&*self.key.0, &*self.key.1);
+        let watched = &self.context.watched;
+        let names = self.names();
+        let at = |name: &str| kube::runtime::reflector::ObjectRef::new(name).within(namespace);
+        let set = watched.stateful_sets.get(&at(&names.stateful_set()));
+        let pods = of_cluster(&watched.pods, namespace, name);
+        let is_node = |labels: &std::collections::BTreeMap<String, String>| {
+            labels.get(crd::names::COMPONENT_LABEL).map(String::as_str)
+                == Some(Component::Node.as_str())
+        };
+        let pods = pods.iter().filter(|pod| is_node(pod.labels()));
+        let pods = pods.filter(|pod| names.ordinal(&pod.name_any()).is_some());
+        let claims = of_cluster(&watched.claims, namespace, name);
+        let claims = claims.iter().filter_map(|claim| {
+            Some((ClaimFacts::server(names, &claim.name_any())?, ClaimFacts::of(claim)))
+        });
+        let routers = watched
+            .deployments
+            .get(&kube::runtime::reflector::ObjectRef::new(&names.router()).within(namespace));
+        Facts {
+            stateful_set: set.map(|set| SetFacts::of(&set)),
+            pods: pods.map(|pod| (pod.name_any(), PodFacts::of(pod))).collect(),
+            claims: claims.collect(),
+            routers_available: routers
+                .and_then(|routers| routers.status.as_ref()?.available_replicas)
+                .unwrap_or(0),
+        }
+    }
+
+    fn settings(&self, valid: &ValidCluster, access: &crate::access::Access) -> Settings {
+        let spec = &self.cluster.spec;
+        Settings {
+            uid: self.cluster.uid().unwrap_or_default(),
+            cluster: valid.cluster_id,
+            placement: match spec.placement {
+                crd::Placement::Classic => ring::Placement::Classic,
+                crd::Placement::Balanced => ring::Placement::Balanced,
+            },
+            virtual_nodes: u16::try_from(spec.virtual_nodes).unwrap_or(1),
+            parallel_handoffs: usize::try_from(spec.rebalance.parallel_handoffs).unwrap_or(1),
+            max_bytes_per_second: spec
+                .rebalance
+                .max_bytes_per_second
+                .and_then(|bound| u64::try_from(bound).ok()),
+            token: access.token.clone(),
+        }
+    }
+
+    /// Losses that a person has accepted, by name and incarnation. An acceptance that fits none is
+    /// of no effect: the loss has been made good, or was never reported.
+    async fn accept_losses(&self, coordinator: &Coordinator) {
+        let Some(accepted) = self.cluster.annotations().get(ACCEPT_DATA_LOSS) else { return };
+        for one in accepted.split(',').map(str::trim) {
+            let server = one.split_once('/').and_then(|(name, incarnation)| {
+                Some(Server { name: name.to_owned(), incarnation: incarnation.parse().ok()? })
+            });
+            let Some(server) = server else {
+                let note = format!("{ACCEPT_DATA_LOSS}: `{one}` is not <pod>/<incarnation>");
+                self.context
+                    .publish(self.object, News::warning("NotAccepted", "Accept", note))
+                    .await;
+                continue;
+            };
+            if coordinator.accept_data_loss(server).is_ok() {
+                let note = format!("the loss of {one} is accepted");
+                self.context
+                    .publish(self.object, News::normal("LossAccepted", "Accept", note))
+                    .await;
+            }
+        }
+    }
+
+    async fn tell(
+        &self,
+        valid: &ValidCluster,
+        facts: &Facts,
+        plan: &Plan,
+        document: Option<&RingDocument>,
+        status: &Status,
+    ) -> Result<(), ReconcileError> {
+        let id = valid.cluster_id.to_string();
+        let growing = plan.steps.iter();
+        let growing =
+            growing.filter(|step| matches!(step, crate::plan::Step::GrowClaim { .. })).count();
+        let seen = Seen {
+            names: self.names(),
+            generation: self.cluster.metadata.generation,
+            replicas: self.cluster.spec.replicas,
+            cluster_id: Some(&id),
+            document,
+            facts,
+            status,
+            pending: Pending { outdated_pods: plan.outdated_pods, growing_volumes: growing },
+        };
+        let before = self.before();
+        let next = crate::status::status(&seen, before.as_ref(), crate::tell::now());
+        self.context.tell_status(self.object, before, next).await
+    }
+}

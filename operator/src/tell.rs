@@ -1,0 +1,84 @@
+//! Shell. Writes the status of a cluster, when it has changed, and publishes what has happened.
+
+use crd::{KvCluster, KvClusterStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use kube::Resource as _;
+use kube::api::{Api, Patch, PatchParams};
+use serde_json::{Value, json};
+use shell::clock::{Clock as _, SystemClock};
+
+use crate::controller::{Context, key};
+use crate::news;
+use crate::reconcile::ReconcileError;
+use crate::status::Obstacle;
+use crate::watches::Cluster;
+
+/// The fields of the status that may be absent, other than the ring document, which is written by
+/// compare-and-swap alone.
+const OPTIONAL: [&str; 6] =
+    ["observedGeneration", "clusterId", "ready", "phase", "selector", "rebalance"];
+
+impl Context {
+    /// Tells that something is in the way; what is not known because of it stays as it was.
+    pub(crate) async fn tell(
+        &self,
+        object: &Cluster,
+        before: Option<KvClusterStatus>,
+        obstacle: Obstacle,
+    ) -> Result<(), ReconcileError> {
+        let base = before.clone().or_else(|| self.told(&key(object))).unwrap_or_default();
+        let next = obstacle.in_status(&base, object.meta().generation, &now());
+        self.tell_status(object, before, next).await
+    }
+
+    /// Writes the status, if it is another than the one before.
+    pub(crate) async fn tell_status(
+        &self,
+        object: &Cluster,
+        before: Option<KvClusterStatus>,
+        next: KvClusterStatus,
+    ) -> Result<(), ReconcileError> {
+        let key = key(object);
+        let next = KvClusterStatus { ring: None, ..next };
+        let known = before.map(|before| KvClusterStatus { ring: None, ..before });
+        if known.as_ref() == Some(&next) {
+            return Ok(());
+        }
+        let (namespace, name) = &key;
+        let clusters: Api<kube::core::DeserializeGuard<KvCluster>> =
+            Api::namespaced(self.client.clone(), namespace);
+        let patch = json!({ "metadata": { "uid": object.meta().uid }, "status": patch(&next) });
+        let patch = Patch::Merge(patch);
+        match clusters.patch_status(name, &PatchParams::default(), &patch).await {
+            Ok(_) => {}
+            // It was deleted meanwhile, or made anew.
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return Ok(()),
+            Err(error) => return Err(ReconcileError::Tell(error)),
+        }
+        for one in news::between(known.as_ref(), &next) {
+            self.publish(object, one).await;
+        }
+        self.remember_told(&key, next);
+        Ok(())
+    }
+}
+
+/// The status as a merge patch: what is absent now is taken out.
+fn patch(status: &KvClusterStatus) -> Value {
+    let mut patch = serde_json::to_value(status).unwrap_or_default();
+    if let Value::Object(fields) = &mut patch {
+        for field in OPTIONAL {
+            fields.entry(field).or_insert(Value::Null);
+        }
+        fields.entry("servers").or_insert_with(|| json!([]));
+    }
+    patch
+}
+
+/// The present time, in whole seconds as conditions have it.
+pub(crate) fn now() -> Time {
+    let seconds = SystemClock::new().unix_ms() / 1_000;
+    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+    Time(Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH))
+}
