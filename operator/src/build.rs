@@ -13,13 +13,11 @@ mod services;
 mod stateful_set;
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
-use k8s_openapi::api::core::v1::{Service, ServiceAccount};
+use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 
 pub(crate) use self::access::Access;
-pub(crate) use self::network_policy::OPERATOR_LABELS;
 pub(crate) use self::secrets::{auth_secret, internal_secret};
 use crate::validate::ValidCluster;
 

@@ -15,7 +15,7 @@ use super::labels::{metadata, selector};
 use crate::validate::ValidCluster;
 
 /// By which the pods of the operator are known; the chart sets them.
-pub(crate) const OPERATOR_LABELS: [(&str, &str); 1] =
+const OPERATOR_LABELS: [(&str, &str); 1] =
     [("app.kubernetes.io/name", "ringkv-operator")];
 
 /// Data from routers and servers of this cluster; administration and handoffs from its servers and
