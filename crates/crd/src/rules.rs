@@ -35,8 +35,11 @@ pub(crate) const PLACEMENT_STAYS: Rule = (
      another KvCluster and copy the data",
 );
 
-pub(crate) const SIZE_IS_A_QUANTITY: Rule =
-    ("isQuantity(self)", "storage.size is a quantity such as 10Gi");
+/// Without the exponents and thousandths that a quantity may have elsewhere.
+pub(crate) const SIZE_IS_A_QUANTITY: Rule = (
+    "isQuantity(self) && self.matches('^[0-9.]+([kMGTPE]|[KMGTPE]i)?$')",
+    "storage.size is a number with a suffix, such as 10Gi",
+);
 pub(crate) const SIZE_AT_LEAST: Rule = (
     "!isQuantity(self) || quantity(self).compareTo(quantity('64Mi')) >= 0",
     "storage.size is at least 64Mi, as a server keeps room to compact and to delete when its \

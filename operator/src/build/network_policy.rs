@@ -15,8 +15,7 @@ use super::labels::{metadata, selector};
 use crate::validate::ValidCluster;
 
 /// By which the pods of the operator are known; the chart sets them.
-const OPERATOR_LABELS: [(&str, &str); 1] =
-    [("app.kubernetes.io/name", "ringkv-operator")];
+const OPERATOR_LABELS: [(&str, &str); 1] = [("app.kubernetes.io/name", "ringkv-operator")];
 
 /// Data from routers and servers of this cluster; administration and handoffs from its servers and
 /// the operator alone.
