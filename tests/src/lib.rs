@@ -11,11 +11,13 @@ pub mod inventory;
 pub mod ledger;
 pub mod load;
 pub mod metrics;
+pub mod outage;
 mod process;
 pub mod random;
 pub mod register;
 pub mod resp;
 pub mod status;
+pub mod story;
 pub mod wait;
 pub mod workload;
 

@@ -62,8 +62,8 @@ impl Options {
     }
 }
 
-/// Writes every key, lets the clients work until the time is over or SIGTERM comes, reads every key,
-/// and judges.
+/// Writes every key, lets the clients work until the time is over or SIGTERM comes, reads every
+/// key, and judges.
 ///
 /// # Errors
 /// The cluster did not answer at the start, or not for every key at the end.

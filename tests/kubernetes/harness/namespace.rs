@@ -1,0 +1,89 @@
+//! Shell. A namespace of one scenario, which goes when the scenario ends, however it ends.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use serde_json::json;
+
+use super::diagnosis;
+use super::kubectl::Kubectl;
+use super::operator;
+use super::settings::{Settings, settings};
+use super::wait;
+
+/// How long everything in a namespace may take to go.
+const GONE_WITHIN: Duration = Duration::from_secs(120);
+
+/// A namespace in which Pod Security is enforced as `restricted`.
+pub(crate) struct Namespace {
+    pub(crate) settings: &'static Settings,
+    pub(crate) name: String,
+    pub(crate) kubectl: Kubectl,
+    is_gone: bool,
+}
+
+/// Runs a scenario in a namespace of its own, with the operator there; shows what there is if it
+/// fails.
+pub(crate) fn scenario(
+    name: &str,
+    body: impl FnOnce(&Namespace) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let Some(settings) = settings()? else { return Ok(()) };
+    operator::ensure(settings)?;
+    let namespace = Namespace::create(settings, name)?;
+    let result = body(&namespace);
+    if result.is_err() {
+        diagnosis::print(settings, &namespace.name);
+    }
+    let deleted = namespace.delete();
+    result.and(deleted)
+}
+
+impl Namespace {
+    /// Makes a namespace whose name begins as that of the scenario.
+    pub(crate) fn create(settings: &'static Settings, scenario: &str) -> anyhow::Result<Self> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let name = format!("ringkv-e2e-{scenario}-{:x}", now.as_millis() & 0xff_ffff);
+        Kubectl::cluster(settings).apply(&json!({
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {
+                "name": name,
+                "labels": { "pod-security.kubernetes.io/enforce": "restricted" },
+            },
+        }))?;
+        let kubectl = Kubectl::of(settings, &name);
+        Ok(Self { settings, name, kubectl, is_gone: false })
+    }
+
+    /// Deletes it, and requires that everything in it goes.
+    pub(crate) fn delete(mut self) -> anyhow::Result<()> {
+        self.is_gone = true;
+        self.remove()
+    }
+
+    fn remove(&self) -> anyhow::Result<()> {
+        let kubectl = Kubectl::cluster(self.settings);
+        kubectl.run(&["delete", "namespace", &self.name, "--wait=false", "--ignore-not-found"])?;
+        wait::until("the namespace goes", GONE_WITHIN, || {
+            let found = kubectl.find(&["namespace", &self.name]).map_err(|e| format!("{e:#}"))?;
+            found.map_or(Ok(()), |namespace| Err(namespace["status"].to_string()))
+        })
+        .with_context(|| format!("namespace {}", self.name))
+    }
+}
+
+impl Drop for Namespace {
+    /// After a panic, or where a scenario gave up before its end.
+    fn drop(&mut self) {
+        if self.is_gone {
+            return;
+        }
+        if std::thread::panicking() {
+            diagnosis::print(self.settings, &self.name);
+        }
+        if let Err(error) = self.remove() {
+            println!("    {error:#}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Pure. Which errors of a load are explained by what the test has done, and which are not.
+
+use ring::{ArcMap, Point};
+
+use crate::client_error::ErrorKind;
+use crate::load::{KeyError, Report};
+
+/// What a test has taken away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Victim {
+    /// The server of that name: the keys on its arcs may be refused meanwhile.
+    Server(String),
+    /// A router: connections through it break.
+    Router,
+}
+
+/// A time in which something was not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// What.
+    pub victim: Victim,
+    /// Since when, in milliseconds since 1970.
+    pub from_ms: u64,
+    /// When it was seen to serve again.
+    pub until_ms: u64,
+}
+
+impl Outage {
+    fn explains(&self, error: &KeyError, rings: &[ArcMap<String>]) -> bool {
+        if error.answered_ms < self.from_ms || error.called_ms > self.until_ms {
+            return false;
+        }
+        match (&self.victim, error.kind, &error.key) {
+            (Victim::Router, ErrorKind::Connection, _) => true,
+            (Victim::Server(name), ErrorKind::TryAgain | ErrorKind::OutcomeUnknown, Some(key)) => {
+                let point = Point::of(key.as_bytes());
+                rings.iter().any(|ring| ring.get(point).is_some_and(|owner| owner == name))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The errors that no outage explains: at another time, or on arcs that the server had by none of
+/// the rings.
+#[must_use]
+pub fn unexplained<'a>(
+    report: &'a Report,
+    outages: &[Outage],
+    rings: &[ArcMap<String>],
+) -> Vec<&'a KeyError> {
+    let errors = report.error_list.iter();
+    errors.filter(|error| !outages.iter().any(|outage| outage.explains(error, rings))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Ledger;
+    use ring::Arc;
+
+    fn explained(kind: ErrorKind, key: Option<&str>, at: u64) -> bool {
+        let mut report = Report::of(&Ledger::new(), 0, 0);
+        let key = key.map(ToOwned::to_owned);
+        report.error_list.push(KeyError { kind, key, called_ms: at, answered_ms: at + 5 });
+        let mut ring = ArcMap::default();
+        let point = Point::of(b"mine");
+        ring.insert(Arc::new(point, Point(point.0 + 1)).expect("an arc"), "kv-1".to_owned());
+        let outages = [
+            Outage { victim: Victim::Server("kv-1".to_owned()), from_ms: 100, until_ms: 200 },
+            Outage { victim: Victim::Router, from_ms: 300, until_ms: 400 },
+        ];
+        unexplained(&report, &outages, &[ring]).is_empty()
+    }
+
+    #[test]
+    fn errors_need_the_right_time_and_the_right_key() {
+        assert!(explained(ErrorKind::TryAgain, Some("mine"), 150));
+        assert!(explained(ErrorKind::OutcomeUnknown, Some("mine"), 96));
+        assert!(!explained(ErrorKind::TryAgain, Some("other"), 150));
+        assert!(!explained(ErrorKind::TryAgain, Some("mine"), 250));
+        assert!(!explained(ErrorKind::Answer, Some("mine"), 150));
+        assert!(!explained(ErrorKind::Connection, Some("mine"), 150));
+        assert!(explained(ErrorKind::Connection, None, 350));
+        assert!(!explained(ErrorKind::TryAgain, Some("mine"), 350));
+    }
+}
