@@ -1,8 +1,10 @@
 //! Shell. Development tasks: `cargo xtask test`, `cargo xtask ci`, `cargo xtask tidy`,
-//! `cargo xtask cluster`.
+//! `cargo xtask e2e`, `cargo xtask cluster`.
 
 mod cluster;
+mod e2e;
 mod redis_tools;
+mod release;
 mod stage;
 mod suite;
 mod tidy;
@@ -13,10 +15,11 @@ use std::process::ExitCode;
 use suite::Options;
 
 /// The tasks by name. Documentation that names another one is untidy.
-const TASKS: [(&str, &str); 4] = [
+const TASKS: [(&str, &str); 5] = [
     ("test", "formatting, lints, tidiness, unit and property tests, end-to-end tests"),
     ("ci", "the same with a locked lockfile, nothing skipped, and a short fuzz run"),
     ("tidy", "rules of this repository that no compiler checks"),
+    ("e2e", "the end-to-end tests on Kubernetes, those whose names contain the given words"),
     ("cluster", "a real Kubernetes of several nodes on this machine: up, down and more"),
 ];
 
@@ -38,6 +41,7 @@ fn run(arguments: Vec<String>) -> anyhow::Result<()> {
         "test" => suite::run(Options::parse(&flags)?),
         "ci" => suite::run(Options { ci: true, ..Options::parse(&flags)? }),
         "tidy" => tidy::run(),
+        "e2e" => e2e::run(&flags),
         "cluster" => cluster::run(&flags),
         _ => usage(),
     }

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use crate::stage::Report;
-use crate::{redis_tools, root, tidy};
+use crate::{e2e, redis_tools, release, root, tidy};
 
 /// How long each fuzz target runs in `cargo xtask ci`.
 const FUZZ_SECONDS: u32 = 30;
@@ -63,14 +63,17 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
 /// The tests against real processes of the release binary.
 fn end_to_end(report: &mut Report, options: Options) -> anyhow::Result<()> {
     report.call("redis-cli and redis-benchmark", || redis_tools::provide(!options.no_install))?;
-    report.run("release build", cargo(options, "build").args(["--release", "-p", "ringkv"]))?;
+    let mut build = cargo(options, "build");
+    report.run("release build", release::release(build.args(["-p", "ringkv"])))?;
     let mut tests = cargo(options, "test");
-    tests.args(["--release", "-p", "e2e", "--", "--nocapture", "--test-threads=1"]);
-    tests.env("RINGKV_BIN", root().join("target/release/ringkv"));
+    release::release(&mut tests);
+    tests.args(["-p", "e2e", "--lib", "--test", "main", "--", "--nocapture", "--test-threads=1"]);
+    tests.env("RINGKV_BIN", release::program("ringkv"));
     if options.ci {
         tests.env("RINGKV_REQUIRE_REDIS_TOOLS", "1");
     }
-    report.run("end-to-end tests", &mut tests)
+    report.run("end-to-end tests", &mut tests)?;
+    e2e::stages(report, options)
 }
 
 /// A short run of every fuzz target, where cargo-fuzz and a nightly compiler are installed.
@@ -94,7 +97,7 @@ fn fuzz(report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn cargo(options: Options, subcommand: &str) -> Command {
+pub(crate) fn cargo(options: Options, subcommand: &str) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
     command.arg(subcommand);
     if options.ci && subcommand != "fmt" {

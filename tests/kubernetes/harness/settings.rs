@@ -3,7 +3,7 @@
 //! | variable | meaning |
 //! |---|---|
 //! | `KUBECONFIG` | the cluster; without it everything here is skipped |
-//! | `RINGKV_REQUIRE_KUBERNETES` | `1`: nothing is skipped, what cannot run has failed |
+//! | `RINGKV_REQUIRE_KUBERNETES` | `1`: what cannot run has failed, and is not skipped |
 //! | `KUBECTL`, `HELM` | the programs, if not those of the path |
 //! | `RINGKV_IMAGE` | the image of operator, servers and routers, if not that of the chart |
 //! | `RINGKV_NEXT_IMAGE` | the same under another name, to which servers are rolled |

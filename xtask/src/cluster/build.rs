@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 
-use super::image;
+use super::image::Image;
 use super::layout::PAUSE_IMAGE;
 
 /// Also in xtask/kubernetes/go.mod.
@@ -33,7 +33,8 @@ pub(crate) fn build() -> anyhow::Result<Built> {
     let helm = go_build(&target, &sources.join("helm"), "helm", "helm.sh/helm/v4/cmd/helm")?;
     let pause_image = pause.with_extension("tar");
     if !pause_image.exists() {
-        image::pack(&pause, PAUSE_IMAGE, &pause_image)?;
+        let image = Image { program: &pause, file: "program", user: "" };
+        image.pack(&[PAUSE_IMAGE], &pause_image)?;
     }
     Ok(Built { kubernetes, helm, pause_image })
 }

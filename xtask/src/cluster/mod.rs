@@ -30,6 +30,7 @@ use std::time::Instant;
 use anyhow::{Context, anyhow, bail};
 
 use arguments::{Action, USAGE};
+pub(crate) use image::Image;
 use layout::Layout;
 pub(crate) use requirements::Reason;
 use requirements::{Facts, judge};
@@ -71,6 +72,11 @@ pub(crate) fn can_run() -> Result<(), Reason> {
         cgroup_v1: host::mounts().is_ok_and(|mounts| records::has_memory_hierarchy(&mounts)),
         go_version: printed("go", "version"),
     })
+}
+
+/// Whether a cluster runs in that directory.
+pub(crate) fn runs(directory: &Path) -> bool {
+    existing(directory).is_ok_and(|layout| daemons::records(&layout).iter().any(daemons::is_alive))
 }
 
 fn up(layout: &Layout) -> anyhow::Result<()> {

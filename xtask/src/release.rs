@@ -1,0 +1,38 @@
+//! Shell. The release build that the end-to-end tests run: static where it can be, so that one build
+//! serves the tests on this machine and the images for Kubernetes.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::root;
+
+/// What is built statically besides what is asked for.
+const FLAGS: &str = "-C target-feature=+crt-static";
+
+/// Adds the flags of a release build to a command of cargo.
+pub(crate) fn release(command: &mut Command) -> &mut Command {
+    command.arg("--release");
+    if let Some(target) = target() {
+        let flags = env::var("RUSTFLAGS").unwrap_or_default();
+        // With a target named, the flags are not those of build scripts and macros.
+        command.args(["--target", &target]);
+        command.env("RUSTFLAGS", format!("{flags} {FLAGS}"));
+    }
+    // Symbols for whoever reads a panic; the rest would only make images large.
+    command.env("CARGO_PROFILE_RELEASE_STRIP", "debuginfo")
+}
+
+/// Where such a build puts a program.
+pub(crate) fn program(name: &str) -> PathBuf {
+    let directory = env::var_os("CARGO_TARGET_DIR");
+    let mut path = directory.map_or_else(|| root().join("target"), PathBuf::from);
+    path.extend(target());
+    path.join("release").join(name)
+}
+
+/// The target by name, where programs are linked statically.
+fn target() -> Option<String> {
+    cfg!(all(target_os = "linux", target_env = "gnu"))
+        .then(|| format!("{}-unknown-linux-gnu", env::consts::ARCH))
+}
