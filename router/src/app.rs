@@ -11,6 +11,7 @@ use shell::clock::{Clock, SystemClock};
 use shell::drain::{self, Drain};
 use shell::net::{Sharing, listen};
 use shell::rng::{OsRng, Rng};
+use shell::signal::Shutdown;
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
@@ -20,6 +21,7 @@ use crate::http::{self, Administration, Api};
 use crate::kubernetes::KubernetesSource;
 use crate::membership::CoordinatorSource;
 use crate::metrics::Metrics;
+use crate::readiness::Readiness;
 use crate::shard::Shard;
 use crate::table::Table;
 use crate::{Config, Source};
@@ -32,6 +34,7 @@ const REQUESTS_MAX: usize = 1_024;
 pub struct Router {
     resp_address: SocketAddr,
     http_address: SocketAddr,
+    leave: Drain,
     drain: Drain,
     threads: Vec<JoinHandle<anyhow::Result<()>>>,
 }
@@ -53,6 +56,7 @@ impl Router {
         let metrics = Shared::new(Metrics::new(config.threads)?);
         let clock: Shared<dyn Clock> = Shared::new(SystemClock::new());
         let (tables, published) = watch::channel(Shared::new(Table::default()));
+        let (leave, leaving) = drain::channel();
         let (drain, token) = drain::channel();
         let mut threads = Vec::with_capacity(listeners.len() + 1);
         let mut requests = Vec::with_capacity(listeners.len());
@@ -71,7 +75,8 @@ impl Router {
             let make = move || Shard::new(number, config, metrics, clock, seed, port);
             threads.push(spawn(format!("data-{number}"), move || thread.run(make))?);
         }
-        let api = Api::new(requests, administration, metrics, published, &config);
+        let readiness = Readiness::new(leaving);
+        let api = Api::new(requests, administration, metrics, published, readiness, &config);
         let control = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.context("start the runtime of the control thread")?;
@@ -89,7 +94,7 @@ impl Router {
             })
         };
         threads.push(spawn("control".to_owned(), control)?);
-        Ok(Self { resp_address, http_address, drain, threads })
+        Ok(Self { resp_address, http_address, leave, drain, threads })
     }
 
     /// Where RESP clients connect.
@@ -104,11 +109,17 @@ impl Router {
         self.http_address
     }
 
+    /// Says at `/readyz` that no more clients shall be sent here; those that come are served.
+    pub fn leave(&self) {
+        self.leave.start();
+    }
+
     /// Takes no more clients, lets the commands at hand finish, for a bounded time, and ends.
     ///
     /// # Errors
     /// Where a thread failed.
     pub fn stop(self) -> anyhow::Result<()> {
+        self.leave.start();
         self.drain.start();
         let mut result = Ok(());
         for thread in self.threads {
@@ -148,16 +159,26 @@ pub(crate) fn processors() -> usize {
 }
 
 /// Runs a router until the process is asked to stop; with `stdin_too` also until standard input
-/// ends.
+/// ends. It goes on for the drain delay of the configuration, unless it is asked again.
 ///
 /// # Errors
 /// Where it cannot be started or fails.
 pub fn run(config: Config, stdin_too: bool) -> anyhow::Result<()> {
+    let delay = config.drain_delay;
     let router = Router::start(config)?;
     tracing::info!(resp = %router.resp_address(), http = %router.http_address(), "router serves");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let reason = runtime.block_on(shell::signal::shutdown(stdin_too))?;
-    tracing::info!(?reason, "router stops");
+    runtime.block_on(async {
+        let mut shutdown = Shutdown::listen(stdin_too)?;
+        let reason = shutdown.asked().await;
+        tracing::info!(?reason, delay_ms = delay.as_millis(), "router stops");
+        router.leave();
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            _ = shutdown.asked() => tracing::info!("router stops at once"),
+        }
+        anyhow::Ok(())
+    })?;
     router.stop()
 }
 

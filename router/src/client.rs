@@ -101,6 +101,8 @@ struct Core {
     output: Output,
     /// Nothing more is read: the client ended its side, asked to quit, or broke the protocol.
     ending: bool,
+    /// It is to end at the first moment at which nothing of it is unanswered.
+    draining: bool,
     /// The connection failed; everything for it is dropped.
     dead: bool,
 }
@@ -250,6 +252,7 @@ impl Client {
             generation: shard.generation(),
             output: Output::default(),
             ending: false,
+            draining: shard.is_ending(),
             dead: false,
         };
         let waker = RefCell::new(Waker::noop().clone());
@@ -307,6 +310,12 @@ impl Client {
         if self.core.borrow().stalled {
             self.wake();
         }
+    }
+
+    /// The connection ends as soon as nothing of it is unanswered.
+    pub(crate) fn drain(&self) {
+        self.core.borrow_mut().draining = true;
+        self.wake();
     }
 
     /// No more commands are taken; those that were are answered.
@@ -395,6 +404,13 @@ impl Core {
     fn is_over(&self, config: &crate::Config) -> bool {
         let excess = self.output.len() + self.waiting_bytes > config.output_bytes_max;
         excess || (self.ending && self.slots.is_empty() && self.output.is_empty())
+    }
+
+    /// Whether everything that has arrived is answered.
+    fn is_idle(&self) -> bool {
+        self.slots.is_empty()
+            && self.output.is_empty()
+            && self.decoder.is_between_commands(&self.input)
     }
 
     fn die(&mut self) {

@@ -56,6 +56,9 @@ pub struct Config {
     pub server_wait: Duration,
     /// How long a command may wait for a range that is being handed over or has no known owner.
     pub refusal_wait: Duration,
+    /// How long new clients are still taken at the end of the process, while `/readyz` says that
+    /// it is leaving: until nobody sends any more.
+    pub drain_delay: Duration,
     /// How long clients' unfinished commands may take at the end of the process.
     pub drain_wait: Duration,
 }
@@ -80,6 +83,7 @@ impl Config {
             keys_reply_bytes_max: 64 * MIB,
             server_wait: Duration::from_secs(5),
             refusal_wait: Duration::from_secs(10),
+            drain_delay: Duration::ZERO,
             drain_wait: Duration::from_secs(8),
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use resp::Command;
 use shell::drain::DrainToken;
 use shell::net::{TcpListener, TcpStream};
@@ -22,6 +23,9 @@ use crate::table::Table;
 const TICK_MAX: Duration = Duration::from_millis(100);
 /// Pause after a connection could not be taken, as when there are too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Connections that are taken at the end though they were not yet accepted.
+const WAITING_MAX: usize = 1_024;
 
 /// A command from another thread, and where its answer goes.
 pub(crate) type Request = (Command, oneshot::Sender<Bytes>);
@@ -52,9 +56,16 @@ impl DataThread {
             () = accept(&listener, &shard) => {}
             () = drain.signaled() => {}
         }
+        take_waiting(&listener, &shard);
         drop(listener);
-        shard.end_clients();
-        let limit = Instant::now() + shard.config().drain_wait;
+        shard.drain_clients();
+        let wait = shard.config().drain_wait;
+        let (busy, limit) = (Instant::now() + wait / 2, Instant::now() + wait);
+        let end_busy = Rc::clone(&shard);
+        spawn_local(async move {
+            tokio::time::sleep_until(busy).await;
+            end_busy.end_clients();
+        });
         let served = async {
             // Requests end when the HTTP server is gone.
             let _ = requests.await;
@@ -75,6 +86,16 @@ async fn accept(listener: &TcpListener, shard: &Rc<Shard>) {
                 tracing::warn!(%error, "cannot take a connection");
                 sleep(ACCEPT_PAUSE).await;
             }
+        }
+    }
+}
+
+/// Takes the connections that the system has made already; closing the listener would cut them.
+fn take_waiting(listener: &TcpListener, shard: &Rc<Shard>) {
+    for _ in 0..WAITING_MAX {
+        match listener.accept().now_or_never() {
+            Some(Ok((stream, _))) => take(stream, shard),
+            Some(Err(_)) | None => return,
         }
     }
 }

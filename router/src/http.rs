@@ -24,7 +24,8 @@ use crate::coordinator::Coordinator;
 use crate::data::Request;
 use crate::kubernetes::Facts;
 use crate::metrics::{Metrics, RingFacts};
-use crate::table::{Owner, Table};
+use crate::readiness::Readiness;
+use crate::table::Table;
 
 mod forward;
 mod kv;
@@ -49,6 +50,7 @@ struct Inner {
     administration: Administration,
     metrics: Shared<Metrics>,
     tables: watch::Receiver<Shared<Table>>,
+    readiness: Readiness,
     value_bytes_max: usize,
 }
 
@@ -67,6 +69,7 @@ impl Api {
         administration: Administration,
         metrics: Shared<Metrics>,
         tables: watch::Receiver<Shared<Table>>,
+        readiness: Readiness,
         config: &Config,
     ) -> Self {
         let value_bytes_max = config.value_bytes_max;
@@ -77,6 +80,7 @@ impl Api {
             administration,
             metrics,
             tables,
+            readiness,
             value_bytes_max,
         }))
     }
@@ -139,26 +143,8 @@ pub(crate) async fn serve(
 
 async fn ready(State(api): State<Api>) -> Result<&'static str, HttpError> {
     let table = Shared::clone(&api.0.tables.borrow());
-    if table.is_complete() {
-        return Ok("ok\n");
-    }
-    let unknown = |owner: &Owner| match owner {
-        Owner::Unknown { expected } => Some(*expected),
-        Owner::Claimed { .. } => None,
-    };
-    let mut missing: Vec<String> = (table.segments().iter())
-        .filter_map(|segment| unknown(&segment.owner))
-        .filter_map(|expected| table.node(expected?))
-        .map(|node| format!("{} ({})", node.name, node.address))
-        .collect();
-    missing.sort_unstable();
-    missing.dedup();
-    let detail = if missing.is_empty() {
-        "the servers of the ring are not known yet".to_owned()
-    } else {
-        format!("some keys have no known server; by the ring they belong to {}", missing.join(", "))
-    };
-    Err(HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "not ready", detail))
+    let not_ready = |detail| HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "not ready", detail);
+    api.0.readiness.check(&table).map(|()| "ok\n").map_err(not_ready)
 }
 
 async fn metrics(State(api): State<Api>) -> Result<Response, HttpError> {

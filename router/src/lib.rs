@@ -14,6 +14,7 @@ mod merge;
 mod metrics;
 mod output;
 mod park;
+mod readiness;
 mod refusal;
 mod route;
 mod shard;

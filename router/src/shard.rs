@@ -245,11 +245,25 @@ impl Shard {
         if self.ending.get() { wait.min(REFUSAL_WAIT_AT_END) } else { wait }
     }
 
+    /// Has every client end as soon as nothing of it is unanswered.
+    pub(crate) fn drain_clients(&self) {
+        self.ending.set(true);
+        self.each_client(Client::drain);
+    }
+
     /// Tells every client that no more commands are taken.
     pub(crate) fn end_clients(&self) {
-        self.ending.set(true);
+        self.each_client(Client::end);
+    }
+
+    fn each_client(&self, tell: impl Fn(&Client)) {
         let clients: Vec<Rc<Client>> = self.clients.borrow().values().map(Rc::clone).collect();
-        clients.iter().for_each(|client| client.end());
+        clients.iter().for_each(|client| tell(client));
+    }
+
+    /// Whether the router ends.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.get()
     }
 
     /// The wall clock.

@@ -100,6 +100,11 @@ impl CommandDecoder {
         }
     }
 
+    /// Whether no command has begun of which bytes are still to come.
+    pub fn is_between_commands(&self, buffer: &BytesMut) -> bool {
+        matches!(self.state, State::Start) && buffer.is_empty()
+    }
+
     fn advance(&mut self, buffer: &mut BytesMut) -> Result<Option<Decoded>, ProtocolError> {
         loop {
             match &mut self.state {

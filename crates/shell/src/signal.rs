@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 /// What asked the process to stop.
@@ -22,21 +22,58 @@ pub enum Reason {
 /// # Errors
 /// Where the operating system lets no handler be installed.
 pub async fn shutdown(stdin_too: bool) -> io::Result<Reason> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let (ended, end) = oneshot::channel();
-    if stdin_too {
-        // A thread of its own: a read of standard input can be neither polled nor interrupted.
-        std::thread::Builder::new().name("stdin".into()).spawn(move || {
-            read_to_end(io::stdin().lock());
-            let _ = ended.send(());
-        })?;
+    Ok(Shutdown::listen(stdin_too)?.asked().await)
+}
+
+/// Hears each time that the process is asked to stop.
+#[derive(Debug)]
+pub struct Shutdown {
+    terminate: Signal,
+    interrupt: Signal,
+    /// Told once.
+    stdin_ended: Option<oneshot::Receiver<()>>,
+}
+
+impl Shutdown {
+    /// As [`shutdown`].
+    ///
+    /// # Errors
+    /// Where the operating system lets no handler be installed.
+    pub fn listen(stdin_too: bool) -> io::Result<Self> {
+        let (ended, end) = oneshot::channel();
+        if stdin_too {
+            // A thread of its own: a read of standard input can be neither polled nor interrupted.
+            std::thread::Builder::new().name("stdin".into()).spawn(move || {
+                read_to_end(io::stdin().lock());
+                let _ = ended.send(());
+            })?;
+        }
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            stdin_ended: stdin_too.then_some(end),
+        })
     }
-    Ok(tokio::select! {
-        _ = terminate.recv() => Reason::Terminate,
-        _ = interrupt.recv() => Reason::Interrupt,
-        _ = end, if stdin_too => Reason::ParentGone,
-    })
+
+    /// Waits until it is asked, or asked again.
+    pub async fn asked(&mut self) -> Reason {
+        let stdin_ended = self.stdin_ended.as_mut();
+        let parent_gone = async {
+            match stdin_ended {
+                Some(end) => drop(end.await),
+                None => std::future::pending().await,
+            }
+        };
+        let reason = tokio::select! {
+            _ = self.terminate.recv() => Reason::Terminate,
+            _ = self.interrupt.recv() => Reason::Interrupt,
+            () = parent_gone => Reason::ParentGone,
+        };
+        if reason == Reason::ParentGone {
+            self.stdin_ended = None;
+        }
+        reason
+    }
 }
 
 /// Reads and forgets until the input ends or fails.

@@ -5,6 +5,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use resp::Command;
@@ -22,6 +23,8 @@ use crate::shard::Shard;
 const READ_BYTES: (usize, usize) = (4 * 1024, 64 * 1024);
 /// The most room that is made at a time for a long argument.
 const LONG_READ_BYTES: usize = 1024 * 1024;
+/// How long a client may take to end its side of a connection that has ended.
+const CLOSE_WAIT: Duration = Duration::from_millis(200);
 /// Reads before other tasks get their turn.
 const ROUNDS_MAX: usize = 8;
 
@@ -52,8 +55,29 @@ async fn run(client: &Rc<Client>, shard: &Shard) {
     let mut timer: Option<Pin<Box<Sleep>>> = None;
     let mut room = READ_BYTES.0;
     poll_fn(|cx| poll(client, shard, &mut timer, &mut room, cx)).await;
-    client.core.borrow_mut().die();
+    let stream = client.core.borrow_mut().end();
+    if let Some(stream) = stream {
+        close(stream).await;
+    }
     shard.client_ended(id);
+}
+
+/// Ends a connection so that the client gets what was written. If bytes were left unread, the
+/// operating system would reset the connection and take answers back.
+async fn close(mut stream: TcpStream) {
+    let read_rest = async {
+        stream.shutdown().await?;
+        let mut rest = BytesMut::new();
+        loop {
+            rest.clear();
+            rest.reserve(READ_BYTES.0);
+            if stream.read_buf(&mut rest).await? == 0 {
+                return io::Result::Ok(());
+            }
+        }
+    };
+    // A client that does not end its side, or has failed, has had its answers all the same.
+    let _ = tokio::time::timeout(CLOSE_WAIT, read_rest).await;
 }
 
 fn poll(
@@ -78,6 +102,10 @@ fn poll(
             match core.poll_read(room, cx) {
                 Poll::Ready(Ok(())) => again = true,
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending if core.draining && core.is_idle() => {
+                    core.ending = true;
+                    return Poll::Ready(());
+                }
                 Poll::Pending => {}
             }
         }
@@ -112,6 +140,16 @@ fn poll_timer(
 }
 
 impl Core {
+    /// Forgets everything; the connection, if it ends in order.
+    fn end(&mut self) -> Option<TcpStream> {
+        let in_order = self.ending && !self.dead && self.output.is_empty();
+        self.die();
+        match std::mem::replace(&mut self.sink, Sink::Once(None)) {
+            Sink::Stream(stream) if in_order => Some(stream),
+            Sink::Stream(_) | Sink::Once(_) => None,
+        }
+    }
+
     fn poll_read(&mut self, room: &mut usize, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Sink::Stream(stream) = &mut self.sink else { return Poll::Pending };
         let missing = self.decoder.missing(&self.input).min(LONG_READ_BYTES);

@@ -6,6 +6,7 @@ mod client;
 mod fake;
 mod world;
 
+mod drain;
 mod handover;
 mod http;
 mod keys;
