@@ -60,14 +60,14 @@ pub struct PodSettings {
     #[schemars(schema_with = "schemas::resources")]
     #[x_kube(validation = rules::REQUESTS_WITHIN_LIMITS)]
     pub resources: Option<ResourceRequirements>,
-    /// Where pods may run, as in a Pod (`kubectl explain pod.spec.affinity`). If absent, pods of one
-    /// kind rather run on different machines.
+    /// Where pods may run, as in a Pod (`kubectl explain pod.spec.affinity`). If absent, pods of
+    /// one kind rather run on different machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schemas::affinity")]
     pub affinity: Option<Affinity>,
-    /// How pods are spread, as in a Pod (`kubectl explain pod.spec.topologySpreadConstraints`); over
-    /// machines and zones where possible if absent. A constraint without a label selector gets that
-    /// of its pods.
+    /// How pods are spread, as in a Pod (`kubectl explain pod.spec.topologySpreadConstraints`);
+    /// over machines and zones where possible if absent. A constraint without a label selector
+    /// gets that of its pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schemas::topology_spread")]
     #[x_kube(validation = rules::SPREAD)]

@@ -63,8 +63,8 @@ pub(crate) const CLASS_STAYS: Rule = (
 
 pub(crate) const IMAGE: Rule = (
     "self.matches('^[a-zA-Z0-9][-a-zA-Z0-9_.:/@]*$') && !self.contains('://')",
-    "image is a reference such as registry.example.com/ringkv:0.1.0, with no space and no https://; \
-     leave it out to run the operator's own image",
+    "image is a reference such as registry.example.com/ringkv:0.1.0, with no space and no \
+     https://; leave it out to run the operator's own image",
 );
 pub(crate) const PULL_SECRETS: Rule = (
     "self.all(secret, has(secret.name) && secret.name.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'))",

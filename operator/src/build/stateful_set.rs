@@ -59,7 +59,7 @@ fn retention(cluster: &ValidCluster) -> StatefulSetPersistentVolumeClaimRetentio
 
 /// It can never change, so it carries what never does: no label besides those that claims are found
 /// by, and the size that it was made with, from which claims then grow. ReadWriteOnce, as not every
-/// class knows ReadWriteOncePod: that no two servers use one volume is seen to by the server's lock.
+/// class knows ReadWriteOncePod: that no two servers use one volume is seen to by a lock in it.
 fn claim(cluster: &ValidCluster, facts: &BuildFacts<'_>) -> PersistentVolumeClaim {
     let size = facts.claim_size.unwrap_or(&cluster.storage_size);
     let requests = BTreeMap::from([("storage".to_owned(), Quantity(size.to_owned()))]);

@@ -13,7 +13,7 @@ use crate::validate::tests::valid;
 const FACTS: BuildFacts<'_> =
     BuildFacts { server_pods: 5, claim_size: None, operator_namespace: "ringkv-system" };
 
-fn build(spec: Value) -> Objects {
+fn build(spec: &Value) -> Objects {
     objects(&valid(spec), &FACTS)
 }
 
@@ -64,17 +64,17 @@ fn everything() -> Value {
 
 #[test]
 fn the_servers_of_a_cluster_with_defaults() {
-    insta::assert_snapshot!(yaml(&build(json!({})).stateful_set));
+    insta::assert_snapshot!(yaml(&build(&json!({})).stateful_set));
 }
 
 #[test]
 fn the_routers_of_a_cluster_with_defaults() {
-    insta::assert_snapshot!(yaml(&build(json!({})).router));
+    insta::assert_snapshot!(yaml(&build(&json!({})).router));
 }
 
 #[test]
 fn the_other_objects_of_a_cluster_with_defaults() {
-    let objects = build(json!({}));
+    let objects = build(&json!({}));
     let parts = [
         yaml(&objects.node_service),
         yaml(&objects.router_service),
@@ -88,7 +88,7 @@ fn the_other_objects_of_a_cluster_with_defaults() {
 
 #[test]
 fn accounts_may_do_what_their_pods_do() {
-    let objects = build(json!({}));
+    let objects = build(&json!({}));
     let parts = [objects.node_access, objects.router_access].map(|access| {
         [yaml(&access.account), yaml(&access.role), yaml(&access.binding)].join("---\n")
     });
@@ -97,7 +97,7 @@ fn accounts_may_do_what_their_pods_do() {
 
 #[test]
 fn secrets() {
-    let cluster = valid(json!({}));
+    let cluster = valid(&json!({}));
     let parts =
         [internal_secret(&cluster, "0123"), auth_secret(&cluster, "4567")].map(|it| yaml(&it));
     insta::assert_snapshot!(parts.join("---\n"));
@@ -105,7 +105,7 @@ fn secrets() {
 
 #[test]
 fn everything_that_a_user_says_is_there() {
-    let objects = build(everything());
+    let objects = build(&everything());
     insta::assert_snapshot!("all_set_servers", yaml(&objects.stateful_set));
     insta::assert_snapshot!("all_set_routers", yaml(&objects.router));
     insta::assert_snapshot!("all_set_service", yaml(&objects.router_service));
@@ -113,14 +113,14 @@ fn everything_that_a_user_says_is_there() {
 
 #[test]
 fn a_single_router_does_not_block_a_drain() {
-    assert_eq!(build(json!({ "router": { "replicas": 1 } })).router_budget, None);
-    assert!(build(json!({ "router": { "replicas": 2 } })).router_budget.is_some());
+    assert_eq!(build(&json!({ "router": { "replicas": 1 } })).router_budget, None);
+    assert!(build(&json!({ "router": { "replicas": 2 } })).router_budget.is_some());
 }
 
 #[test]
 fn the_claim_template_keeps_the_size_that_it_was_made_with() {
     let facts = BuildFacts { claim_size: Some("1Gi"), ..FACTS };
-    let grown = objects(&valid(json!({ "storage": { "size": "2Gi" } })), &facts);
+    let grown = objects(&valid(&json!({ "storage": { "size": "2Gi" } })), &facts);
     let set = serde_json::to_value(&grown.stateful_set).expect("JSON");
     let claim = &set["spec"]["volumeClaimTemplates"][0];
     assert_eq!(claim["spec"]["resources"]["requests"]["storage"], "1Gi");
@@ -128,7 +128,7 @@ fn the_claim_template_keeps_the_size_that_it_was_made_with() {
 
 #[test]
 fn a_generated_password_is_mounted_from_its_secret() {
-    let objects = build(json!({ "auth": {} }));
+    let objects = build(&json!({ "auth": {} }));
     for object in [yaml(&objects.stateful_set), yaml(&objects.router)] {
         assert!(object.contains("secretName: demo-auth"), "{object}");
         assert!(object.contains("- /etc/ringkv/auth/password"), "{object}");
@@ -169,7 +169,7 @@ fn all_metadata(objects: Objects, cluster: &ValidCluster) -> Vec<Value> {
 
 #[test]
 fn every_object_is_labelled_and_owned() {
-    let cluster = valid(json!({}));
+    let cluster = valid(&json!({}));
     let all = all_metadata(objects(&cluster, &FACTS), &cluster);
     assert_eq!(all.len(), 16);
     for metadata in all {
@@ -198,10 +198,11 @@ proptest! {
     #[test]
     fn no_label_of_a_user_gets_in_the_way_of_a_selector(users in any_labels()) {
         let settings = json!({ "labels": users });
-        let objects = build(json!({ "node": settings, "router": settings }));
+        let objects = build(&json!({ "node": settings, "router": settings }));
         for object in [json!(objects.stateful_set), json!(objects.router)] {
             let labels = &object["spec"]["template"]["metadata"]["labels"];
-            for (key, value) in object["spec"]["selector"]["matchLabels"].as_object().expect("one") {
+            let selected = object["spec"]["selector"]["matchLabels"].as_object();
+            for (key, value) in selected.expect("labels") {
                 prop_assert_eq!(&labels[key], value);
             }
             for (key, value) in &users {

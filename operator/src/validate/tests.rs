@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-pub(crate) fn cluster(name: &str, spec: Value) -> KvCluster {
+pub(crate) fn cluster(name: &str, spec: &Value) -> KvCluster {
     let resource = json!({
         "apiVersion": "ringkv.dev/v1alpha1",
         "kind": "KvCluster",
@@ -14,18 +14,18 @@ pub(crate) fn cluster(name: &str, spec: Value) -> KvCluster {
     serde_json::from_value(resource).expect("a resource")
 }
 
-pub(crate) fn valid(spec: Value) -> ValidCluster {
+pub(crate) fn valid(spec: &Value) -> ValidCluster {
     validate(&cluster("demo", spec), ClusterId(7), "ringkv:own").expect("valid")
 }
 
-fn refusal(name: &str, spec: Value) -> String {
+fn refusal(name: &str, spec: &Value) -> String {
     let refusal = validate(&cluster(name, spec), ClusterId(7), "ringkv:own");
     refusal.expect_err("invalid").to_string()
 }
 
 #[test]
 fn everything_has_a_default() {
-    let valid = valid(json!({}));
+    let valid = valid(&json!({}));
     assert_eq!(valid.image, "ringkv:own");
     assert_eq!((&*valid.storage_size, valid.storage_bytes), ("10Gi", 10 << 30));
     assert_eq!(valid.auth, None);
@@ -36,10 +36,10 @@ fn everything_has_a_default() {
 fn names_that_cannot_be_those_of_services_are_refused() {
     for name in ["1demo", "demo.eu", "demo-", "Demo", "demo-nodes", "demo-router", &"a".repeat(41)]
     {
-        assert!(refusal(name, json!({})).contains("create a KvCluster with"), "{name}");
+        assert!(refusal(name, &json!({})).contains("create a KvCluster with"), "{name}");
     }
     let longest = "a".repeat(40);
-    assert!(validate(&cluster(&longest, json!({})), ClusterId(7), "own").is_ok());
+    assert!(validate(&cluster(&longest, &json!({})), ClusterId(7), "own").is_ok());
 }
 
 #[test]
@@ -58,14 +58,14 @@ fn each_refusal_says_what_to_change() {
         (json!({ "auth": { "existingSecret": "" } }), "name a Secret of yours"),
         (json!({ "auth": { "existingSecret": "demo-internal" } }), "name a Secret of yours"),
     ] {
-        let refusal = refusal("demo", spec.clone());
+        let refusal = refusal("demo", &spec);
         assert!(refusal.contains(says), "{spec}: {refusal}");
     }
 }
 
 #[test]
 fn what_was_not_read_from_an_api_server_is_refused() {
-    let mut cluster = cluster("demo", json!({}));
+    let mut cluster = cluster("demo", &json!({}));
     cluster.metadata.uid = None;
     let refusal = validate(&cluster, ClusterId(7), "own").expect_err("invalid");
     assert_eq!(refusal, InvalidCluster::Metadata("uid"));

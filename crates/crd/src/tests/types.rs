@@ -60,3 +60,10 @@ fn the_definition_fits_the_annotation_of_kubectl_apply() {
     let bytes = serde_json::to_vec(&crate::definition()).expect("JSON").len();
     assert!(bytes < 256 << 10, "{bytes}");
 }
+
+#[test]
+fn the_bounds_are_those_of_the_ring() {
+    let spec = &schema()["properties"]["spec"]["properties"];
+    assert_eq!(spec["replicas"]["maximum"].as_f64(), Some(ring::MAX_MEMBERS as f64));
+    assert_eq!(spec["virtualNodes"]["maximum"].as_f64(), Some(ring::MAX_VIRTUAL_NODES.into()));
+}
