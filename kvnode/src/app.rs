@@ -246,7 +246,8 @@ pub(crate) fn executor(
     let Some(writer) = store.writer() else {
         return Err(ended("store", &"it has a writer already"));
     };
-    Ok(Executor::new(writer, clock.clone(), identity, limits, Shared::clone(metrics)))
+    let executor = Executor::new(writer, clock.clone(), identity, limits, Shared::clone(metrics));
+    Ok(executor.with_access(config.access.clone()))
 }
 
 pub(crate) fn settings(config: &Config) -> ServerSettings {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use handoff::ClusterId;
 
+use crate::Access;
 use crate::store::{Durability, StoreConfig};
 
 /// Bytes in a mebibyte.
@@ -39,6 +40,8 @@ pub struct Config {
     pub peer_address: SocketAddr,
     /// Where the committed ring document is read.
     pub ring_source: RingSource,
+    /// Who may talk to it.
+    pub access: Access,
     /// Whether the end of standard input ends the process, as of a child that must not outlive its
     /// parent.
     pub exit_with_stdin: bool,
@@ -75,6 +78,7 @@ impl Config {
             http_address: http,
             peer_address: peer,
             ring_source,
+            access: Access::default(),
             exit_with_stdin: false,
             store: StoreConfig::small(Durability::Always),
             value_bytes_max: 16 * MIB,

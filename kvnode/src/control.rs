@@ -87,6 +87,7 @@ pub(crate) async fn run(
             ownership: ownership.clone(),
             cluster: identity.cluster,
             server: identity.server.clone(),
+            token: config.access.token.clone(),
             store: store.clone(),
             clock: clock.clone(),
             control: requests.clone(),
@@ -126,6 +127,7 @@ pub(crate) async fn run(
         http,
         Shared::new(administrator),
         metrics_text(registry),
+        config.access.token.clone(),
         drain.clone(),
     ));
 

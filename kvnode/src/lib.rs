@@ -1,6 +1,7 @@
 //! Shell. One server of the ring: the storage of its records, the commands on them, the ownership
 //! of its arcs, and the handoffs that move them.
 
+mod access;
 pub mod admin;
 mod app;
 mod command;
@@ -14,5 +15,6 @@ mod server;
 pub mod store;
 mod upkeep;
 
+pub use access::Access;
 pub use app::{Listeners, RunError, run, run_until};
 pub use config::{Addresses, Config, RingSource};

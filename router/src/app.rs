@@ -81,13 +81,16 @@ impl Router {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.context("start the runtime of the control thread")?;
             LocalSet::new().block_on(&runtime, async move {
-                let (tables, wait) = (Rc::new(tables), config.server_wait);
+                let tables = Rc::new(tables);
+                let (access, wait) = (config.access.clone(), config.server_wait);
                 match source {
                     AnySource::Coordinator(source) => {
-                        tokio::task::spawn_local(crate::control::run(source, tables, wait));
+                        tokio::task::spawn_local(crate::control::run(source, tables, access, wait));
                     }
                     AnySource::Kubernetes(source) => {
-                        tokio::task::spawn_local(crate::control::run(*source, tables, wait));
+                        tokio::task::spawn_local(crate::control::run(
+                            *source, tables, access, wait,
+                        ));
                     }
                 }
                 http::serve(http_listener, api, token, config.drain_wait).await

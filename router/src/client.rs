@@ -235,11 +235,16 @@ fn for_protocol(reply: Bytes, protocol: Protocol) -> Bytes {
 impl Client {
     fn new(sink: Sink, shard: &Shard) -> Rc<Self> {
         let (peer, local) = sink.addresses();
+        let mut session = Session::new(shard.next_client_id(), peer, local, shard.unix_ms());
+        // Who asks over HTTP has shown the password there.
+        if matches!(sink, Sink::Stream(_)) && shard.config().access.password.is_some() {
+            session = session.locked();
+        }
         let core = Core {
             sink,
             input: BytesMut::new(),
-            decoder: CommandDecoder::new(shard.command_limits()),
-            session: Session::new(shard.next_client_id(), peer, local, shard.unix_ms()),
+            decoder: CommandDecoder::new(shard.limits_for(&session)),
+            session,
             slots: VecDeque::new(),
             first: 0,
             in_flight: 0,

@@ -6,6 +6,8 @@ use std::time::Duration;
 use axum::http::Uri;
 use kubernetes::ClusterName;
 
+use crate::Access;
+
 /// Bytes in a mebibyte.
 const MIB: usize = 1024 * 1024;
 
@@ -32,6 +34,8 @@ pub struct Config {
     pub http_address: SocketAddr,
     /// Where the ring and the addresses of the servers come from.
     pub source: Source,
+    /// Who may talk to it, and what it shows servers.
+    pub access: Access,
     /// Data threads. Each has its own listener and its own connection to every server.
     pub threads: usize,
     /// RESP clients at a time, over all threads; one more is told so and disconnected.
@@ -71,6 +75,7 @@ impl Config {
             resp_address,
             http_address,
             source,
+            access: Access::default(),
             threads: crate::app::processors(),
             clients_max: 10_000,
             pipeline_commands_max: 4_096,

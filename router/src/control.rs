@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
+use crate::Access;
 use crate::membership::MembershipSource;
 use crate::table::Table;
 
@@ -33,6 +34,7 @@ pub(crate) enum News {
 pub(crate) async fn run(
     source: impl MembershipSource + 'static,
     tables: Rc<watch::Sender<Shared<Table>>>,
+    access: Access,
     server_wait: Duration,
 ) {
     let (sender, mut news) = mpsc::channel(NEWS_MAX);
@@ -45,7 +47,7 @@ pub(crate) async fn run(
         }
         let Some(membership) = &known.membership else { continue };
         let table = Table::build(membership, &known.views);
-        known.watch(&table, &sender, server_wait);
+        known.watch(&table, &sender, &access, server_wait);
         tables.send_if_modified(|published| {
             let changed = **published != table;
             if changed {
@@ -130,7 +132,13 @@ impl Known {
     }
 
     /// Has every server watched whose volume is known.
-    fn watch(&mut self, table: &Table, sender: &mpsc::Sender<News>, server_wait: Duration) {
+    fn watch(
+        &mut self,
+        table: &Table,
+        sender: &mpsc::Sender<News>,
+        access: &Access,
+        server_wait: Duration,
+    ) {
         self.watchers.retain(|name, _| table.nodes.iter().any(|node| *node.name == **name));
         for node in &table.nodes {
             let Some(incarnation) = node.incarnation else { continue };
@@ -141,7 +149,7 @@ impl Known {
                 incarnation,
             };
             if self.watchers.get(&target.name).is_none_or(|(known, _)| *known != target) {
-                let task = watch_node(target.clone(), sender.clone(), server_wait);
+                let task = watch_node(target.clone(), sender.clone(), access.clone(), server_wait);
                 let watcher = Watcher(tokio::task::spawn_local(task));
                 self.watchers.insert(target.name.clone(), (target, watcher));
             }

@@ -9,6 +9,7 @@ use anyhow::Context;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -19,16 +20,17 @@ use shell::drain::DrainToken;
 use shell::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::Config;
 use crate::coordinator::Coordinator;
 use crate::data::Request;
 use crate::kubernetes::Facts;
 use crate::metrics::{Metrics, RingFacts};
 use crate::readiness::Readiness;
 use crate::table::Table;
+use crate::{Access, Config};
 
 mod forward;
 mod kv;
+mod login;
 mod serve;
 
 use serve::Bounds;
@@ -51,6 +53,7 @@ struct Inner {
     metrics: Shared<Metrics>,
     tables: watch::Receiver<Shared<Table>>,
     readiness: Readiness,
+    access: Access,
     value_bytes_max: usize,
 }
 
@@ -81,6 +84,7 @@ impl Api {
             metrics,
             tables,
             readiness,
+            access: config.access.clone(),
             value_bytes_max,
         }))
     }
@@ -123,6 +127,7 @@ pub(crate) async fn serve(
         .route("/kv/{*key}", get(kv::get).put(kv::put).delete(kv::delete))
         .layer(DefaultBodyLimit::max(limit))
         .merge(forward::routes())
+        .route_layer(from_fn_with_state(api.clone(), login::check))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))

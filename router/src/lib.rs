@@ -1,6 +1,7 @@
 //! Shell. The router: what clients talk to. It speaks RESP and HTTP, sends each command to the
 //! server that owns its key, and keeps no state but what it was told.
 
+mod access;
 mod app;
 mod client;
 mod config;
@@ -23,6 +24,7 @@ mod touched;
 mod upstream;
 mod walk;
 
+pub use access::Access;
 pub use app::{Router, run};
 pub use config::{Config, Source};
 pub use membership::{MembershipError, MembershipSource};

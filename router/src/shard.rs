@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc as Shared;
 use std::time::Duration;
 
-use dialect::Facts;
+use dialect::{Facts, Session, limits_before_password};
 use resp::Limits;
 use ring::{Arc, Point};
 use shell::clock::Clock;
@@ -259,6 +259,12 @@ impl Shard {
     fn each_client(&self, tell: impl Fn(&Client)) {
         let clients: Vec<Rc<Client>> = self.clients.borrow().values().map(Rc::clone).collect();
         clients.iter().for_each(|client| tell(client));
+    }
+
+    /// What the decoder takes of this client.
+    pub(crate) fn limits_for(&self, session: &Session) -> Limits {
+        let limits = self.command_limits();
+        if session.is_locked() { limits_before_password(limits) } else { limits }
     }
 
     /// Whether the router ends.

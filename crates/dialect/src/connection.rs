@@ -4,13 +4,58 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use resp::commands::{Id, arity_error, unknown_subcommand_error};
-use resp::{Command, Protocol, is_keyword};
+use resp::{Command, Limits, Protocol, is_keyword};
 
 use super::{NOT_AN_INTEGER, Outcome, REDIS_VERSION, Reply, SYNTAX_ERROR, parse_integer};
+
+/// The most arguments of a command, and bytes of one of them, before the password is given; as in
+/// Redis, or a little more.
+const MAX_ARGS_BEFORE_PASSWORD: usize = 16;
+const MAX_BULK_BYTES_BEFORE_PASSWORD: usize = 16 << 10;
+
+/// The answer to whoever has not given the password.
+pub const NO_PASSWORD: &str = "NOAUTH Authentication required.";
+const NO_PASSWORD_IN_HELLO: &str = "NOAUTH HELLO must be called with the client already \
+     authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to \
+     authenticate the client and select the RESP protocol version at the same time";
+const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or user is disabled.";
+
+/// What a password is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasswordCheck {
+    /// It is the one.
+    Right,
+    /// It is another.
+    Wrong,
+    /// The one cannot be read now.
+    Unknown,
+}
+
+/// Whether the client may run commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    /// Nobody is asked for a password.
+    Open,
+    /// The password is still to come.
+    Locked,
+    /// It was given.
+    Unlocked,
+}
+
+/// The limits for whoever has not given the password, with which AUTH and HELLO go through.
+#[must_use]
+pub fn limits_before_password(limits: Limits) -> Limits {
+    Limits {
+        max_args: limits.max_args.min(MAX_ARGS_BEFORE_PASSWORD),
+        max_bulk_bytes: limits.max_bulk_bytes.min(MAX_BULK_BYTES_BEFORE_PASSWORD),
+        ..limits
+    }
+}
 
 /// One client's connection.
 #[derive(Clone, Debug)]
 pub struct Session {
+    access: Access,
     id: u64,
     client_address: String,
     local_address: String,
@@ -27,6 +72,7 @@ impl Session {
     #[must_use]
     pub fn new(id: u64, client_address: String, local_address: String, connected_ms: u64) -> Self {
         Self {
+            access: Access::Open,
             id,
             client_address,
             local_address,
@@ -35,6 +81,32 @@ impl Session {
             name: Bytes::new(),
             library_name: Bytes::new(),
             library_version: Bytes::new(),
+        }
+    }
+
+    /// The same connection, with a password to be given first.
+    #[must_use]
+    pub fn locked(self) -> Self {
+        Self { access: Access::Locked, ..self }
+    }
+
+    /// Whether the password is still to come.
+    #[must_use]
+    #[inline]
+    pub const fn is_locked(&self) -> bool {
+        matches!(self.access, Access::Locked)
+    }
+
+    /// Whether a command is answered to whoever has not given the password.
+    #[must_use]
+    pub const fn is_for_all(id: Id) -> bool {
+        matches!(id, Id::Auth | Id::Hello | Id::Quit | Id::Reset)
+    }
+
+    /// The client has shown otherwise that it may run commands.
+    pub fn unlock(&mut self) {
+        if self.is_locked() {
+            self.access = Access::Unlocked;
         }
     }
 
@@ -51,7 +123,17 @@ impl Session {
     }
 
     /// Answers a command of kind `Connection`; that QUIT ends the connection is up to the caller.
-    pub fn answer(&mut self, id: Id, command: &Command, now_ms: u64) -> Outcome {
+    /// Passwords are checked by `check`, where one is asked for.
+    pub fn answer(
+        &mut self,
+        id: Id,
+        command: &Command,
+        now_ms: u64,
+        check: impl FnOnce(&[u8]) -> PasswordCheck,
+    ) -> Outcome {
+        if self.is_locked() && !Self::is_for_all(id) {
+            return Err(NO_PASSWORD.into());
+        }
         let arg = |place| command.arg(place).unwrap_or_default();
         match id {
             Id::Ping => match command.len() {
@@ -62,19 +144,61 @@ impl Session {
             Id::Echo => Ok(Reply::value(command.arg_bytes(1))),
             Id::Quit => Ok(Reply::Ok),
             Id::Reset => {
+                if self.access == Access::Unlocked {
+                    self.access = Access::Locked;
+                }
                 self.protocol = Protocol::Resp2;
                 self.name = Bytes::new();
                 Ok(Reply::Simple("RESET"))
             }
             Id::Select => select(arg(1)),
-            Id::Auth => auth(command),
-            Id::Hello => self.hello(command),
+            Id::Auth => self.auth(command, check),
+            Id::Hello => self.hello(command, check),
             Id::Client => self.client(command, now_ms),
             other => Err(format!("ERR {other:?} is not a command on connections").into()),
         }
     }
 
-    fn hello(&mut self, command: &Command) -> Outcome {
+    fn auth(&mut self, command: &Command, check: impl FnOnce(&[u8]) -> PasswordCheck) -> Outcome {
+        let arg = |place| command.arg(place).unwrap_or_default();
+        match command.len() {
+            2 if self.access == Access::Open => {
+                Err("ERR AUTH <password> called without any password configured for the default \
+                      user. Are you sure your configuration is correct?"
+                    .into())
+            }
+            2 => self.log_in(b"default", arg(1), check).map(|()| Reply::Ok),
+            3 => self.log_in(arg(1), arg(2), check).map(|()| Reply::Ok),
+            _ => Err(SYNTAX_ERROR.into()),
+        }
+    }
+
+    /// A failure leaves the connection as it was.
+    fn log_in(
+        &mut self,
+        user: &[u8],
+        password: &[u8],
+        check: impl FnOnce(&[u8]) -> PasswordCheck,
+    ) -> Result<(), Cow<'static, str>> {
+        if user != b"default" {
+            return Err(WRONG_PASSWORD.into());
+        }
+        if self.access == Access::Open {
+            return Ok(());
+        }
+        match check(password) {
+            PasswordCheck::Right => {
+                self.access = Access::Unlocked;
+                Ok(())
+            }
+            PasswordCheck::Wrong => Err(WRONG_PASSWORD.into()),
+            PasswordCheck::Unknown => {
+                Err("ERR the password cannot be checked now; the log of the server says why".into())
+            }
+        }
+    }
+
+    fn hello(&mut self, command: &Command, check: impl FnOnce(&[u8]) -> PasswordCheck) -> Outcome {
         let protocol = match command.arg(1).map(parse_integer) {
             None => self.protocol,
             Some(Some(2)) => Protocol::Resp2,
@@ -85,18 +209,26 @@ impl Session {
             }
         };
         let mut words = command.args().skip(2);
-        let mut name = None;
+        let (mut name, mut login) = (None, None);
         while let Some(word) = words.next() {
             let rest = words.len();
             if is_keyword(word, "AUTH") && rest >= 2 {
-                check_user(words.next().unwrap_or_default())?;
-                words.next();
+                login = words.next().zip(words.next());
             } else if is_keyword(word, "SETNAME") && rest >= 1 {
                 name = words.next();
             } else {
                 let word = String::from_utf8_lossy(word);
                 return Err(format!("ERR Syntax error in HELLO option '{word}'").into());
             }
+        }
+        if let Some(name) = name {
+            check_printable(name, "Client names")?;
+        }
+        if let Some((user, password)) = login {
+            self.log_in(user, password, check)?;
+        }
+        if self.is_locked() {
+            return Err(NO_PASSWORD_IN_HELLO.into());
         }
         if let Some(name) = name {
             self.set_name(name)?;
@@ -203,23 +335,6 @@ fn select(index: &[u8]) -> Outcome {
         }
         None => Err(NOT_AN_INTEGER.into()),
     }
-}
-
-fn auth(command: &Command) -> Outcome {
-    match command.len() {
-        2 => Err("ERR AUTH <password> called without any password configured for the default \
-                  user. Are you sure your configuration is correct?"
-            .into()),
-        3 => check_user(command.arg(1).unwrap_or_default()).map(|()| Reply::Ok),
-        _ => Err(SYNTAX_ERROR.into()),
-    }
-}
-
-fn check_user(user: &[u8]) -> Result<(), Cow<'static, str>> {
-    if user == b"default" {
-        return Ok(());
-    }
-    Err("WRONGPASS invalid username-password pair or user is disabled.".into())
 }
 
 fn client_help() -> Reply {

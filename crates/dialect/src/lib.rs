@@ -15,7 +15,7 @@ mod tests;
 
 use std::borrow::Cow;
 
-pub use connection::Session;
+pub use connection::{NO_PASSWORD, PasswordCheck, Session, limits_before_password};
 pub use glob::Glob;
 pub use number::parse_integer;
 pub use reply::Reply;

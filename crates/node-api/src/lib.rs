@@ -7,5 +7,7 @@ mod types;
 
 pub use client::{ClientError, NodeClient};
 pub use http::{HttpClient, HttpError};
-pub use secret::{MAX_SECRET_BYTES, Secret, SecretError, SecretFileError};
+pub use secret::{
+    MAX_SECRET_BYTES, Secret, SecretError, SecretFile, SecretFileError, bearer, credentials,
+};
 pub use types::*;

@@ -18,6 +18,43 @@ const MAX_FILE_BYTES: usize = MAX_SECRET_BYTES + 64;
 #[derive(Clone)]
 pub struct Secret(Arc<[u8]>);
 
+/// A secret in a file that may change, as a mounted Secret of Kubernetes does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretFile(PathBuf);
+
+impl SecretFile {
+    /// The file at this path.
+    ///
+    /// # Errors
+    /// It holds no secret now.
+    pub fn new(path: PathBuf) -> Result<Self, SecretFileError> {
+        Secret::read(&path)?;
+        Ok(Self(path))
+    }
+
+    /// Whether it is what the file holds now.
+    ///
+    /// # Errors
+    /// The file holds no secret.
+    pub fn is(&self, given: &[u8]) -> Result<bool, SecretFileError> {
+        Ok(Secret::read(&self.0)?.is(given))
+    }
+}
+
+/// What stands behind `Bearer` in the value of an Authorization header.
+#[must_use]
+pub fn bearer(authorization: &[u8]) -> Option<&[u8]> {
+    credentials(authorization, "Bearer")
+}
+
+/// What stands behind the name of this scheme in the value of an Authorization header.
+#[must_use]
+pub fn credentials<'a>(authorization: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
+    let (name, rest) = authorization.split_at_checked(scheme.len())?;
+    let rest = rest.strip_prefix(b" ")?;
+    name.eq_ignore_ascii_case(scheme.as_bytes()).then(|| rest.trim_ascii())
+}
+
 /// Why bytes are no secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
@@ -146,6 +183,16 @@ mod tests {
     }
 
     #[test]
+    fn credentials_are_those_of_their_scheme() {
+        assert_eq!(bearer(b"Bearer abc"), Some(&b"abc"[..]));
+        assert_eq!(bearer(b"bearer  abc "), Some(&b"abc"[..]));
+        assert_eq!(credentials(b"Basic abc", "Basic"), Some(&b"abc"[..]));
+        for other in [&b""[..], b"Bearer", b"Bearerabc", b"Basic abc"] {
+            assert_eq!(bearer(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
     fn a_secret_is_compared_and_not_shown() {
         let secret = Secret::new(b"abc").expect("a secret");
         assert!(secret.is(b"abc"));
@@ -172,5 +219,20 @@ mod tests {
         assert!(read(&padded(MAX_FILE_BYTES - 1)).is_ok_and(|secret| secret.is(b"x")));
         let error = read(&padded(MAX_FILE_BYTES)).expect_err("too long");
         assert!(error.to_string().contains("longer than"), "{error}");
+    }
+
+    #[test]
+    fn a_file_is_read_anew() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("password");
+        assert!(SecretFile::new(path.clone()).is_err());
+        std::fs::write(&path, "old\n").expect("written");
+        let file = SecretFile::new(path.clone()).expect("a secret");
+        assert!(file.is(b"old").is_ok_and(|is_right| is_right));
+        std::fs::write(&path, "new\n").expect("written");
+        assert!(file.is(b"old").is_ok_and(|is_right| !is_right));
+        assert!(file.is(b"new").is_ok_and(|is_right| is_right));
+        std::fs::remove_file(&path).expect("removed");
+        assert!(file.is(b"new").is_err());
     }
 }

@@ -100,6 +100,12 @@ impl CommandDecoder {
         }
     }
 
+    /// Other limits, from the next command on.
+    pub fn set_limits(&mut self, limits: Limits) {
+        let max_command_bytes = limits.max_command_bytes.min(u32::MAX as usize);
+        self.limits = Limits { max_command_bytes, ..limits };
+    }
+
     /// Whether no command has begun of which bytes are still to come.
     pub fn is_between_commands(&self, buffer: &BytesMut) -> bool {
         matches!(self.state, State::Start) && buffer.is_empty()

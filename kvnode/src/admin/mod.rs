@@ -12,14 +12,15 @@ use std::future::Future;
 use std::io;
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{StatusCode, header};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post, put};
 use axum::{Json, Router};
 use node_api::{
     CancelRequest, Count, CountRequest, FenceRequest, GiveRequest, GrantRequest, NodeState,
-    PeersRequest, Problem, ReceiveRequest, RetireRequest, RingRequest, TermRequest,
+    PeersRequest, Problem, ReceiveRequest, RetireRequest, RingRequest, Secret, TermRequest,
 };
 use ring::RingDocument;
 use shell::drain::DrainToken;
@@ -94,20 +95,30 @@ pub async fn serve<A: Administration>(
     listener: TcpListener,
     administration: Arc<A>,
     metrics: MetricsText,
+    token: Option<Secret>,
     drain: DrainToken,
 ) -> io::Result<()> {
-    let routes = routes(administration, metrics);
+    let routes = routes(administration, metrics, token);
     let finish = async move { drain.signaled().await };
     axum::serve(listener, routes).with_graceful_shutdown(finish).await
 }
 
-/// Every path.
-pub fn routes<A: Administration>(administration: Arc<A>, metrics: MetricsText) -> Router {
+/// Every path. Administration is for those who show the token, if there is one.
+pub fn routes<A: Administration>(
+    administration: Arc<A>,
+    metrics: MetricsText,
+    token: Option<Secret>,
+) -> Router {
+    let mut administration_routes = administration_routes::<A>();
+    if let Some(token) = token {
+        administration_routes =
+            administration_routes.route_layer(from_fn_with_state(token, check_token));
+    }
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready::<A>))
         .route("/metrics", get(metrics_text::<A>))
-        .merge(administration_routes::<A>())
+        .merge(administration_routes)
         .fallback(async || Refused::new(404, "no such path", PATHS))
         .method_not_allowed_fallback(async || {
             let detail = "state and ring are read with GET, ring and peers are replaced with PUT, \
@@ -141,6 +152,19 @@ fn administration_routes<A: Administration>() -> Router<Api<A>> {
         .route("/admin/v1/cancel", change!(post, cancel, CancelRequest))
         .route("/admin/v1/retire", change!(post, retire, RetireRequest))
         .route("/admin/v1/peers", change!(put, peers, PeersRequest))
+}
+
+async fn check_token(State(token): State<Secret>, request: Request, next: Next) -> Response {
+    let given = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+    if given.and_then(node_api::bearer).is_some_and(|given| token.is(given)) {
+        return next.run(request).await;
+    }
+    let detail = "administration takes the header authorization: Bearer <token>, with the token in \
+                  the file that --token-file names";
+    let mut response = Refused::new(401, "token required", detail).into_response();
+    let scheme = HeaderValue::from_static("Bearer");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+    response
 }
 
 async fn ready<A: Administration>(State(api): State<Api<A>>) -> Response {

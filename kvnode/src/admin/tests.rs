@@ -104,12 +104,17 @@ struct World {
 
 impl World {
     async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    async fn start_with(token: Option<&Secret>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let notes = Arc::new(Notes::default());
-        let (drain, token) = shell::drain::channel();
+        let (drain, drained) = shell::drain::channel();
+        let secret = token.cloned();
         let metrics: MetricsText = Arc::new(|| "# EOF\n".to_owned());
-        let serving = tokio::spawn(serve(listener, Arc::clone(&notes), metrics, token));
+        let serving = tokio::spawn(serve(listener, Arc::clone(&notes), metrics, secret, drained));
         Self { notes, address, client: NodeClient::new(30 * SECOND, 30 * SECOND), drain, serving }
     }
 
@@ -235,6 +240,28 @@ async fn what_is_no_request_is_a_problem_with_a_remedy() {
     let backwards =
         format!(r#"{{"term":1,"epoch":1,"arcs":[{{"start":"{:032x}","last":"{:032x}"}}]}}"#, 2, 1);
     world.check_problem(&grant, backwards.as_bytes(), 400, "at or before its last point").await;
+}
+
+#[tokio::test]
+async fn administration_asks_for_the_token() {
+    let token = Secret::new(b"t0ken").unwrap();
+    let world = World::start_with(Some(&token)).await;
+    let state = "GET /admin/v1/state HTTP/1.1";
+    let json = "content-type: application/json";
+    for header in ["", "\r\nauthorization: Bearer other", "\r\nauthorization: Basic t0ken"] {
+        world.check_problem(&format!("{state}{header}"), b"", 401, "--token-file").await;
+        let term = format!("POST /admin/v1/term HTTP/1.1\r\n{json}{header}");
+        world.check_problem(&term, br#"{"term":1}"#, 401, "Bearer <token>").await;
+    }
+    world.check_problem("GET /admin/v1/none HTTP/1.1", b"", 404, "/admin/v1/state").await;
+    for (path, says) in [("/healthz", "ok\n"), ("/readyz", "ready\n"), ("/metrics", "# EOF\n")] {
+        world.check_text(path, 200, says).await;
+    }
+    let at = world.address.to_string();
+    assert!(world.client.state(&at).await.is_err());
+    let client = world.client.clone().with_token(Some(&token));
+    assert_eq!(client.state(&at).await.unwrap(), node_state());
+    client.term(&at, &TermRequest { term: 1 }).await.unwrap();
 }
 
 #[tokio::test]

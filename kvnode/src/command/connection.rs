@@ -1,7 +1,7 @@
 //! Pure. What a node knows of a connection beside what every client says of itself: whether it is
 //! a router's, and which points are refused on it.
 
-use dialect::{Outcome, Session as ClientSession};
+use dialect::{Outcome, PasswordCheck, Session as ClientSession};
 use resp::commands::Id;
 use resp::{Command, Protocol};
 use ring::ArcSet;
@@ -28,13 +28,31 @@ impl Session {
         self.client.protocol()
     }
 
-    /// Answers a command of kind `Connection`.
-    pub(crate) fn answer(&mut self, id: Id, command: &Command, now_ms: u64) -> Outcome {
+    /// Whether the client's password is still to come.
+    #[inline]
+    pub(crate) const fn is_locked(&self) -> bool {
+        self.client.is_locked()
+    }
+
+    /// The client has shown that it is a router of this cluster.
+    pub(crate) fn greet_router(&mut self) {
+        self.client.unlock();
+        self.is_router = true;
+    }
+
+    /// Answers a command of kind `Connection`; passwords are checked by `check`.
+    pub(crate) fn answer(
+        &mut self,
+        id: Id,
+        command: &Command,
+        now_ms: u64,
+        check: impl FnOnce(&[u8]) -> PasswordCheck,
+    ) -> Outcome {
         if id == Id::Reset {
             self.is_router = false;
             self.marks = ArcSet::default();
         }
-        self.client.answer(id, command, now_ms)
+        self.client.answer(id, command, now_ms, check)
     }
 
     pub(crate) const fn marks(&self) -> &ArcSet {

@@ -4,6 +4,7 @@
 mod capture;
 mod check;
 mod control;
+mod greeting;
 mod range;
 mod request;
 mod transaction;
@@ -23,6 +24,7 @@ pub use control::{
     Admission, ControlRequest, ControlSender, OpenedCapture, SegmentState, Segments,
 };
 
+use crate::Access;
 use crate::command::connection::Session;
 use crate::command::{self, Context, Failure, Piece, Reply, next_reply, parse_arc};
 use crate::metrics::Metrics;
@@ -134,6 +136,7 @@ pub(crate) struct Executor {
     writer: Writer,
     clock: HybridClock,
     identity: Identity,
+    access: Access,
     limits: ExecutorLimits,
     segments: Segments,
     captures: Vec<Capture>,
@@ -154,7 +157,8 @@ impl Executor {
         let segments = Segments::waiting("the server is starting");
         let view = watch::Sender::new(publish(&segments, &identity.server, 1));
         let (captures, keys) = (Vec::new(), Vec::new());
-        Self { writer, clock, identity, limits, segments, captures, view, metrics, keys }
+        let access = Access::default();
+        Self { writer, clock, identity, access, limits, segments, captures, view, metrics, keys }
     }
 
     /// Runs one command of a connection, or says why not.
@@ -173,10 +177,14 @@ impl Executor {
         if !spec.takes(command.len()) {
             return answer_error(spec.arity_error());
         }
+        if session.is_locked() && !self.is_for_all(spec.id) {
+            return answer_error(dialect::NO_PASSWORD.into());
+        }
         match spec.kind {
             Kind::Read | Kind::Write => self.run_keyed(session, command, spec),
             Kind::Connection => {
-                let outcome = session.answer(spec.id, command, self.clock.expiry_now());
+                let check = |given: &[u8]| self.access.check_password(given);
+                let outcome = session.answer(spec.id, command, self.clock.expiry_now(), check);
                 match outcome {
                     Ok(reply) if spec.id == Id::Quit => Verdict::Close(reply),
                     outcome => answer(outcome, 0),
@@ -354,24 +362,6 @@ impl Executor {
                 }
             }
         }
-    }
-
-    /// `RINGKV.HELLO 1 ROUTER <cluster> <incarnation>`: a router makes sure whom it talks to.
-    fn hello(&self, session: &mut Session, command: &Command) -> Result<Reply, Failure> {
-        let Identity { cluster, server } = &self.identity;
-        let word = |place| command.arg(place).map(String::from_utf8_lossy).unwrap_or_default();
-        if word(1) != "1" || !command.arg_is(2, "ROUTER") {
-            return Err("ERR RINGKV.HELLO takes: 1 ROUTER <cluster> <incarnation>".into());
-        }
-        if word(3) != cluster.to_string() || word(4) != server.incarnation.to_string() {
-            let text = format!(
-                "WRONGNODE this is {} of incarnation {} in cluster {cluster}",
-                server.name, server.incarnation
-            );
-            return Err(text.into());
-        }
-        session.is_router = true;
-        Ok(Reply::Ok)
     }
 
     /// Closes the open batch, if there is anything in it; see [`Writer::seal`].

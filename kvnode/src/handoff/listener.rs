@@ -53,11 +53,13 @@ pub(crate) async fn listen(context: Shared<Context>, listener: TcpListener) {
 
 async fn greet(context: &Context, stream: TcpStream) -> Result<(), LinkError> {
     let mut link = Link::new(stream);
-    let greeting = tokio::time::timeout(GREETING, link.next()).await;
-    let frame = greeting.map_err(|_| LinkError::Ended)??;
-    let ToTarget::Hello(hello) = ToTarget::decode(frame)? else {
-        link.send(ToSource::Failed("a greeting comes first".into()).encode());
-        return Ok(());
+    let greeting = tokio::time::timeout(GREETING, greeting(context, &mut link)).await;
+    let hello = match greeting.map_err(|_| LinkError::Ended)?? {
+        Ok(hello) => hello,
+        Err(refusal) => {
+            link.send(ToSource::Failed(refusal.into()).encode());
+            return Ok(());
+        }
     };
     if let Some(stranger) = stranger(context, &hello) {
         link.send(ToSource::Failed(stranger).encode());
@@ -75,6 +77,28 @@ async fn greet(context: &Context, stream: TcpStream) -> Result<(), LinkError> {
         Err(error) => link.send(ToSource::Failed(error.to_string()).encode()),
     }
     Ok(())
+}
+
+/// The greeting, after the token if one is asked for; or why there is none.
+async fn greeting(
+    context: &Context,
+    link: &mut Link,
+) -> Result<Result<Box<Hello>, &'static str>, LinkError> {
+    let mut message = ToTarget::decode(link.next().await?)?;
+    let mut given = None;
+    if let ToTarget::Token(token) = message {
+        given = Some(token);
+        message = ToTarget::decode(link.next().await?)?;
+    }
+    if context.token.is_some() && context.token != given {
+        return Ok(Err(
+            "this server asks others for another token; give all the same --token-file",
+        ));
+    }
+    Ok(match message {
+        ToTarget::Hello(hello) => Ok(hello),
+        _ => Err("a greeting comes first"),
+    })
 }
 
 /// Why the greeting is not for this node.

@@ -17,6 +17,7 @@ use std::sync::Arc as Shared;
 use std::time::Duration;
 
 use handoff::{ClusterId, Handoff, HandoffId, Server, Side, Terms};
+use node_api::Secret;
 use ring::RingDocument;
 use shell::clock::SystemClock;
 use shell::drain::DrainToken;
@@ -68,6 +69,8 @@ pub(crate) struct Context {
     pub(crate) ownership: Ownership,
     pub(crate) cluster: ClusterId,
     pub(crate) server: Server,
+    /// What sources show, where one is asked for.
+    pub(crate) token: Option<Secret>,
     pub(crate) store: Store,
     pub(crate) clock: HybridClock,
     pub(crate) control: ControlSender,

@@ -6,6 +6,7 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use handoff::{ClusterId, Cursor, Epoch, HandoffId, Moved, Server, Version};
+use node_api::Secret;
 use ring::{ArcSet, MAX_NAME_BYTES, Point};
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +76,8 @@ pub(crate) struct End {
 /// From the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ToTarget {
+    /// Before the greeting, where the servers ask each other for a token.
+    Token(Secret),
     Hello(Box<Hello>),
     /// Encoded records, tombstones included.
     Chunk(Vec<(RecordKey, Bytes)>),
@@ -117,6 +120,7 @@ const END: u8 = 5;
 const DECIDE_NOW: u8 = 6;
 const GIVEN: u8 = 7;
 const DROPPED: u8 = 8;
+const TOKEN: u8 = 9;
 const NOT_YET: u8 = 65;
 const CONFIRM: u8 = 66;
 const YES: u8 = 67;
@@ -138,6 +142,10 @@ impl ToTarget {
     /// The frame with its length in front.
     pub(crate) fn encode(&self) -> Bytes {
         frame(|out| match self {
+            Self::Token(token) => {
+                out.put_u8(TOKEN);
+                out.put_slice(token.reveal());
+            }
             Self::Hello(hello) => {
                 out.put_u8(HELLO);
                 out.put_slice(&serde_json::to_vec(hello).unwrap_or_default());
@@ -174,6 +182,9 @@ impl ToTarget {
     pub(crate) fn decode(frame: Bytes) -> Result<Self, WireError> {
         let (kind, mut content) = open(frame)?;
         let message = match kind {
+            TOKEN => {
+                return Secret::new(&content).map(Self::Token).map_err(|_| WireError::Malformed);
+            }
             HELLO => {
                 return Ok(Self::Hello(Box::new(get_hello(&content)?)));
             }

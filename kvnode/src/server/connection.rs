@@ -67,7 +67,7 @@ impl Connection {
     pub(super) fn new(node: Rc<Node>, stream: TcpStream, session: Session) -> Self {
         let view = node.executor.borrow().watch_view();
         Self {
-            decoder: CommandDecoder::new(node.settings.decoder),
+            decoder: CommandDecoder::new(limits(&node, &session)),
             released: node.released.clone(),
             input: BytesMut::new(),
             output: Output::default(),
@@ -210,11 +210,15 @@ impl Connection {
 
     fn execute(&mut self, command: &Command) -> Verdict {
         self.changed.mark_unchanged();
+        let was_locked = self.session.is_locked();
         let node = &self.node;
         let mut executor = node.executor.borrow_mut();
         let verdict = executor.execute(&mut self.session, command, || node.facts());
         if executor.has_open_writes() {
             node.seal_soon();
+        }
+        if self.session.is_locked() != was_locked {
+            self.decoder.set_limits(limits(node, &self.session));
         }
         verdict
     }
@@ -227,7 +231,7 @@ impl Connection {
                 self.is_closing = true;
                 self.input.clear();
                 // Nothing behind QUIT is read, so what the decoder keeps of it does not matter.
-                self.decoder = CommandDecoder::new(self.node.settings.decoder);
+                self.decoder = CommandDecoder::new(limits(&self.node, &self.session));
             }
             Verdict::Hold(hold) => {
                 self.node.metrics.count_held();
@@ -281,6 +285,12 @@ impl Connection {
         let view = view.unwrap_or_else(|| self.view.borrow().json.clone());
         self.answer(&Reply::Bulk(view), 0);
     }
+}
+
+/// What the decoder takes of this client.
+fn limits(node: &Node, session: &Session) -> resp::Limits {
+    let limits = node.settings.decoder;
+    if session.is_locked() { dialect::limits_before_password(limits) } else { limits }
 }
 
 async fn wait_held(node: &Node, held: Option<&Held>, changed: &mut watch::Receiver<()>) {

@@ -97,7 +97,7 @@ async fn accept(node: &Rc<Node>, listener: TcpListener) {
             }
             Ok((stream, address)) => {
                 n_accepted += 1;
-                let session = open(&stream, address, n_accepted, clock.unix_ms());
+                let session = open(node, &stream, address, n_accepted, clock.unix_ms());
                 let connection = Connection::new(Rc::clone(node), stream, session);
                 connections.spawn_local(attend(Rc::clone(node), connection));
             }
@@ -115,12 +115,14 @@ async fn accept(node: &Rc<Node>, listener: TcpListener) {
     }
 }
 
-fn open(stream: &TcpStream, address: SocketAddr, id: u64, now_ms: u64) -> Session {
+fn open(node: &Node, stream: &TcpStream, address: SocketAddr, id: u64, now_ms: u64) -> Session {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
     let local = stream.local_addr().map(|local| local.to_string()).unwrap_or_default();
-    Session::new(dialect::Session::new(id, address.to_string(), local, now_ms))
+    let session = dialect::Session::new(id, address.to_string(), local, now_ms);
+    let asks_password = node.executor.borrow().asks_password();
+    Session::new(if asks_password { session.locked() } else { session })
 }
 
 async fn attend(node: Rc<Node>, connection: Connection) {

@@ -1,3 +1,4 @@
+mod access;
 mod output;
 mod sockets;
 
@@ -19,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, LocalSet};
 
 use super::{DataServer, ServerSettings};
+use crate::Access;
 use crate::executor::{
     Admission, ControlRequest, ControlSender, Executor, ExecutorLimits, Identity, SegmentState,
     Segments,
@@ -62,6 +64,10 @@ fn run(test: impl Future<Output = ()>) {
 
 impl Harness {
     async fn start(durability: Durability, settings: ServerSettings) -> Self {
+        Self::guarded(durability, settings, Access::default()).await
+    }
+
+    async fn guarded(durability: Durability, settings: ServerSettings, access: Access) -> Self {
         let engine = Shared::new(MemoryEngine::new());
         let on_failure = Shared::new(|error: &_| panic!("the store failed: {error}"));
         let config = StoreConfig::small(durability);
@@ -80,6 +86,7 @@ impl Harness {
         };
         let writer = store.writer().expect("the writer");
         let executor = Executor::new(writer, clock, identity, limits, Shared::clone(&metrics));
+        let executor = executor.with_access(access);
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its address");
         let (requests, receiver) = mpsc::unbounded_channel();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
-use dialect::{Reply, answer_about_server};
+use dialect::{NO_PASSWORD, Outcome, Reply, Session, answer_about_server};
 use resp::commands::{CommandSpec, Id, Kind};
 use resp::{Command, Decoded, encode};
 use tokio::time::Instant;
@@ -123,7 +123,11 @@ impl Core {
         shard.counters().count_command();
         let protocol = self.session.protocol();
         let len = command.raw().len();
-        let work = match route(&command, || shard.random_point(), shard.walk_limits()) {
+        let route = route(&command, || shard.random_point(), shard.walk_limits());
+        if self.session.is_locked() && !is_for_all(&route) {
+            return self.push_reply(|out| encode::error(out, NO_PASSWORD));
+        }
+        let work = match route {
             Route::Local(spec) => return self.answer_here(spec, &command, shard),
             Route::Refuse(error) => return self.push_reply(|out| encode::error(out, &error)),
             Route::One { point, writes } => {
@@ -154,7 +158,7 @@ impl Core {
     fn answer_here(&mut self, spec: &'static CommandSpec, command: &Command, shard: &Shard) {
         let outcome = match spec.kind {
             Kind::Server => answer_about_server(spec.id, command, &shard.facts()),
-            _ => self.session.answer(spec.id, command, shard.unix_ms()),
+            _ => self.answer_about_connection(spec.id, command, shard),
         };
         let (reply, protocol) = (outcome.unwrap_or_else(Reply::Error), self.session.protocol());
         self.push_reply(|out| reply.encode(out, protocol));
@@ -162,6 +166,16 @@ impl Core {
             self.ending = true;
             self.input.clear();
         }
+    }
+
+    fn answer_about_connection(&mut self, id: Id, command: &Command, shard: &Shard) -> Outcome {
+        let was_locked = self.session.is_locked();
+        let check = |given: &[u8]| shard.config().access.check_password(given);
+        let outcome = self.session.answer(id, command, shard.unix_ms(), check);
+        if self.session.is_locked() != was_locked {
+            self.decoder.set_limits(shard.limits_for(&self.session));
+        }
+        outcome
     }
 
     /// Sends what is unsent of the command at this place, as much of it as can be.
@@ -217,6 +231,15 @@ impl Core {
                 Ok(())
             }
         }
+    }
+}
+
+/// Whether this goes out to whoever has not given the password.
+fn is_for_all(route: &Route) -> bool {
+    match route {
+        Route::Local(spec) => Session::is_for_all(spec.id),
+        Route::Refuse(_) => true,
+        Route::One { .. } | Route::Gather(_) | Route::Walk(_) => false,
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::{BACKOFF, News};
+use crate::Access;
 use crate::upstream::link::read_reply;
 
 /// A server to watch.
@@ -27,12 +28,17 @@ pub(super) struct Target {
 
 /// Tells what the server claims for as long as anybody listens. While the server is away its last
 /// claims stand.
-pub(super) async fn watch_node(target: Target, news: mpsc::Sender<News>, server_wait: Duration) {
+pub(super) async fn watch_node(
+    target: Target,
+    news: mpsc::Sender<News>,
+    access: Access,
+    server_wait: Duration,
+) {
     let mut pause = BACKOFF.0;
     let mut reported = false;
     while !news.is_closed() {
         let mut heard = false;
-        if let Err(error) = follow(&target, &news, server_wait, &mut heard).await {
+        if let Err(error) = follow(&target, &news, &access, server_wait, &mut heard).await {
             if heard {
                 (pause, reported) = (BACKOFF.0, false);
             }
@@ -49,6 +55,7 @@ pub(super) async fn watch_node(target: Target, news: mpsc::Sender<News>, server_
 async fn follow(
     target: &Target,
     news: &mpsc::Sender<News>,
+    access: &Access,
     server_wait: Duration,
     heard: &mut bool,
 ) -> io::Result<()> {
@@ -58,7 +65,7 @@ async fn follow(
     let mut decoder = ReplyDecoder::new(Limits::default());
     let mut input = BytesMut::new();
     let incarnation = target.incarnation.to_string();
-    let hello = Command::new(&["RINGKV.HELLO", "1", "ROUTER", &target.cluster, &incarnation]);
+    let hello = access.greeting(&target.cluster, &incarnation);
     stream.write_all(hello.raw()).await?;
     let reply = read_reply(&mut stream, &mut decoder, &mut input);
     let reply = timeout(server_wait, reply).await??;

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use resp::{Command, ReplyDecoder};
+use resp::ReplyDecoder;
 use ring::{Arc, Point};
 use shell::net::TcpStream;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -182,7 +182,7 @@ impl Upstream {
         let mut stream = TcpStream::connect(&*self.node.address).await?;
         stream.set_nodelay(true)?;
         let incarnation = incarnation.to_string();
-        let hello = Command::new(&["RINGKV.HELLO", "1", "ROUTER", &self.cluster, &incarnation]);
+        let hello = shard.config().access.greeting(&self.cluster, &incarnation);
         stream.write_all(hello.raw()).await?;
         let mut decoder = ReplyDecoder::new(shard.reply_limits());
         let reply = read_reply(&mut stream, &mut decoder, &mut BytesMut::new()).await?;

@@ -2,7 +2,7 @@ use resp::Protocol;
 use resp::commands::lookup;
 
 use super::command;
-use crate::{Reply, Session};
+use crate::{PasswordCheck, Reply, Session, limits_before_password};
 
 fn session() -> Session {
     Session::new(7, "10.0.0.1:5000".into(), "10.0.0.2:6379".into(), 1_000)
@@ -13,8 +13,17 @@ fn check(session: &mut Session, exchange: &[(&str, Reply)]) {
     for (line, expected) in exchange {
         let command = command(line);
         let spec = lookup(command.name()).expect("a command");
-        let reply = session.answer(spec.id, &command, 61_000).unwrap_or_else(Reply::Error);
+        let reply =
+            session.answer(spec.id, &command, 61_000, password).unwrap_or_else(Reply::Error);
         assert_eq!(&reply, expected, "{line}");
+    }
+}
+
+fn password(given: &[u8]) -> PasswordCheck {
+    match given {
+        b"secret" => PasswordCheck::Right,
+        b"unreadable" => PasswordCheck::Unknown,
+        _ => PasswordCheck::Wrong,
     }
 }
 
@@ -97,13 +106,81 @@ fn hello_changes_all_or_nothing() {
     ] {
         let command = command(refused);
         let spec = lookup(command.name()).expect("a command");
-        assert!(session.answer(spec.id, &command, 0).is_err(), "{refused}");
+        assert!(session.answer(spec.id, &command, 0, password).is_err(), "{refused}");
         assert_eq!(session.protocol(), Protocol::Resp2, "{refused}");
     }
     let hello = command("HELLO 3 AUTH default secret SETNAME me");
     let spec = lookup(hello.name()).expect("a command");
-    let Ok(Reply::Map(pairs)) = session.answer(spec.id, &hello, 0) else { panic!("a map") };
+    let Ok(Reply::Map(pairs)) = session.answer(spec.id, &hello, 0, password) else {
+        panic!("a map")
+    };
     assert!(pairs.contains(&(Reply::text("proto"), Reply::Integer(3))));
     assert_eq!(session.protocol(), Protocol::Resp3);
     check(&mut session, &[("CLIENT GETNAME", Reply::text("me"))]);
+}
+
+const NOAUTH: &str = "NOAUTH Authentication required.";
+const WRONGPASS: &str = "WRONGPASS invalid username-password pair or user is disabled.";
+
+#[test]
+fn nothing_is_answered_before_the_password() {
+    let unreadable = "ERR the password cannot be checked now; the log of the server says why";
+    let mut session = session().locked();
+    check(
+        &mut session,
+        &[
+            ("PING", error(NOAUTH)),
+            ("CLIENT ID", error(NOAUTH)),
+            ("SELECT 0", error(NOAUTH)),
+            ("AUTH wrong", error(WRONGPASS)),
+            ("AUTH other secret", error(WRONGPASS)),
+            ("AUTH default wrong", error(WRONGPASS)),
+            ("AUTH unreadable", error(unreadable)),
+            ("AUTH a b c", error("ERR syntax error")),
+            ("QUIT", Reply::Ok),
+            ("RESET", Reply::Simple("RESET")),
+            ("PING", error(NOAUTH)),
+            ("AUTH secret", Reply::Ok),
+            ("PING", Reply::Simple("PONG")),
+            ("AUTH wrong", error(WRONGPASS)),
+            ("PING", Reply::Simple("PONG")),
+            ("RESET", Reply::Simple("RESET")),
+            ("PING", error(NOAUTH)),
+            ("AUTH default secret", Reply::Ok),
+            ("PING", Reply::Simple("PONG")),
+        ],
+    );
+}
+
+#[test]
+fn hello_can_bring_the_password() {
+    let mut session = session().locked();
+    let mut say = |line: &str| {
+        let command = command(line);
+        let spec = lookup(command.name()).expect("a command");
+        let reply = session.answer(spec.id, &command, 0, password);
+        (reply, session.is_locked(), session.protocol())
+    };
+    for line in ["HELLO", "HELLO 3", "HELLO 3 SETNAME me"] {
+        let (reply, is_locked, protocol) = say(line);
+        let text = reply.expect_err("no password");
+        assert!(text.starts_with("NOAUTH HELLO must be called"), "{line}: {text}");
+        assert_eq!((is_locked, protocol), (true, Protocol::Resp2), "{line}");
+    }
+    let (reply, ..) = say("HELLO 3 AUTH default wrong");
+    assert_eq!(reply.expect_err("refused"), WRONGPASS);
+    let (reply, is_locked, _) = say("HELLO 3 AUTH default secret SETNAME \"a b\"");
+    assert!(reply.is_err() && is_locked, "all or nothing");
+    let (reply, is_locked, protocol) = say("HELLO 3 AUTH default secret");
+    assert!(reply.is_ok());
+    assert_eq!((is_locked, protocol), (false, Protocol::Resp3));
+    assert!(say("HELLO 2").0.is_ok());
+}
+
+#[test]
+fn strangers_send_little() {
+    let before = limits_before_password(resp::Limits::default());
+    assert_eq!((before.max_args, before.max_bulk_bytes), (16, 16 << 10));
+    let small = resp::Limits { max_args: 3, max_bulk_bytes: 5, ..resp::Limits::default() };
+    assert_eq!(limits_before_password(small), small);
 }

@@ -92,7 +92,7 @@ commands! {
     RingkvFlush "ringkv.flush" 4 [0 0 0] Node One "7.0.0" "Removes keys in a part of an owned arc.";
     RingkvGet "ringkv.get" 2 [1 1 1] Read One "7.0.0"
         "Returns the value, version and time to live of a key.";
-    RingkvHello "ringkv.hello" 5 [0 0 0] Node One "7.0.0" "Makes the connection one of a router.";
+    RingkvHello "ringkv.hello" -5 [0 0 0] Node One "7.0.0" "Makes the connection one of a router.";
     RingkvPut "ringkv.put" -3 [1 1 1] Write One "7.0.0"
         "Sets the value of a key, by the version that it has if so wished.";
     RingkvRemove "ringkv.remove" -2 [1 1 1] Write One "7.0.0"

@@ -1,8 +1,10 @@
+use node_api::Secret;
 use ring::Arc;
 
 use super::super::check::Refusal;
 use super::super::{Admission, Hold, Verdict};
 use super::{Bench, arc_of, error_of, frozen, range_text, serving, without};
+use crate::Access;
 use crate::command::Reply;
 
 #[test]
@@ -103,6 +105,22 @@ fn only_the_right_router_is_welcome() {
     assert_eq!(error_of(bench.ask(&hello(&cluster, &cluster))), refused);
     assert!(!bench.client.is_router);
     assert_eq!(bench.ask(&hello(&cluster, &incarnation)), Reply::Ok);
+    assert!(bench.client.is_router);
+}
+
+#[test]
+fn a_router_shows_the_token() {
+    let access = Access { token: Secret::new(b"t0ken").ok(), password: None };
+    let (cluster, incarnation) = (format!("{:032x}", 9), format!("{:032x}", 7));
+    let hello = format!("RINGKV.HELLO 1 ROUTER {cluster} {incarnation}");
+    let mut bench = Bench::new();
+    bench.executor = bench.executor.with_access(access);
+    for wrong in ["", " other", " t0ke"] {
+        let text = error_of(bench.ask(&format!("{hello}{wrong}")));
+        assert!(text.starts_with("WRONGTOKEN "), "{wrong}: {text}");
+        assert!(!bench.client.is_router);
+    }
+    assert_eq!(bench.ask(&format!("{hello} t0ken")), Reply::Ok);
     assert!(bench.client.is_router);
 }
 

@@ -106,6 +106,9 @@ impl Driver {
             has_ended: false,
             has_asked: false,
         };
+        if let Some(token) = &context.token {
+            session.send(&ToTarget::Token(token.clone()));
+        }
         session.send(&self.greeting());
         let mut durable = context.store.durable_watch();
         let drain = context.drain.clone();

@@ -69,7 +69,9 @@ impl Driver {
         connection.heard_at = now;
         let is_receiving = self.state == TargetState::Receiving;
         match ToTarget::decode(frame)? {
-            ToTarget::Hello(_) => return Err(Trouble::Protocol("a second greeting")),
+            ToTarget::Token(_) | ToTarget::Hello(_) => {
+                return Err(Trouble::Protocol("a second greeting"));
+            }
             ToTarget::Chunk(records) => {
                 connection.received_bytes += n_bytes;
                 if is_receiving {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use handoff::{ClusterId, HandoffId, Server};
 use node_api::{
     CancelRequest, ClientError, GiveRequest, GrantRequest, HandoffStatus, NodeClient, NodeState,
-    PeersRequest, ReceiveRequest, RetireRequest, RingRequest,
+    PeersRequest, ReceiveRequest, RetireRequest, RingRequest, Secret,
 };
 use prometheus_client::registry::Registry;
 use ring::{ArcMap, ArcSet, Move, Placement, Ring, RingDocument};
@@ -44,12 +44,19 @@ pub(super) struct TestNode {
 }
 
 impl TestNode {
-    pub(super) fn start(name: &str, dir: PathBuf, ring: PathBuf, durability: Durability) -> Self {
+    pub(super) fn start(
+        name: &str,
+        dir: PathBuf,
+        ring: PathBuf,
+        durability: Durability,
+        token: Option<Secret>,
+    ) -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let addresses =
             Addresses { resp: any, http: any, peer: any, ring_source: RingSource::File(ring) };
         let mut config = Config::new(name.to_owned(), CLUSTER, dir, addresses);
         config.store = StoreConfig { disk_reserve_bytes: 0, ..StoreConfig::small(durability) };
+        config.access.token = token;
         config.drain_wait = Duration::from_secs(3);
         let listen = || app::listen(any, "", "").unwrap();
         let (resp, http, peer) = (listen(), listen(), listen());
@@ -126,6 +133,7 @@ pub(super) struct Cluster {
     client: NodeClient,
     pub(super) document: Option<RingDocument>,
     durability: Durability,
+    token: Option<Secret>,
     pub(super) max_bytes_per_second: Option<u64>,
     /// Last, as it goes when the nodes have gone.
     dir: TempDir,
@@ -141,13 +149,21 @@ impl Cluster {
             client: NodeClient::new(PATIENCE, PATIENCE),
             document: None,
             durability,
+            token: None,
             max_bytes_per_second: None,
         }
     }
 
     /// A cluster of these servers that serves.
     pub(super) fn of(names: &[&str], durability: Durability) -> Self {
+        Self::guarded(names, durability, None)
+    }
+
+    /// The same, with a token that everybody has to show.
+    pub(super) fn guarded(names: &[&str], durability: Durability, token: Option<Secret>) -> Self {
         let mut cluster = Self::new(durability);
+        cluster.client = cluster.client.with_token(token.as_ref());
+        cluster.token = token;
         for name in names {
             cluster.start(name);
         }
@@ -174,7 +190,7 @@ impl Cluster {
 
     pub(super) fn start(&mut self, name: &str) {
         let (dir, ring) = (self.dir.path().join(name), self.ring_path());
-        let node = TestNode::start(name, dir, ring, self.durability);
+        let node = TestNode::start(name, dir, ring, self.durability, self.token.clone());
         self.nodes.insert(name.to_owned(), node);
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use node_api::Phase;
+use node_api::{Phase, Secret};
 
 use super::client::Client;
 use super::cluster::Cluster;
@@ -95,7 +95,16 @@ fn a_ring_grows_and_shrinks_under_writes_everysec() {
 
 #[test]
 fn exactly_what_changes_owner_moves() {
-    let cluster = Cluster::of(&["a", "b"], Durability::EverySec);
+    moves_exactly(&Cluster::of(&["a", "b"], Durability::EverySec));
+}
+
+#[test]
+fn servers_show_each_other_their_token() {
+    let token = Secret::new(b"t0ken").unwrap();
+    moves_exactly(&Cluster::guarded(&["a", "b"], Durability::EverySec, Some(token)));
+}
+
+fn moves_exactly(cluster: &Cluster) {
     fill(&mut cluster.client(), 1_000);
     let arcs = cluster.state("a").owned.arcs();
     let n_keys = cluster.count("a", &arcs).keys;

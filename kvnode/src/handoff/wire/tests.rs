@@ -47,6 +47,7 @@ fn to_target() -> Vec<(&'static str, ToTarget)> {
         ("decide now", ToTarget::DecideNow),
         ("given", ToTarget::Given),
         ("dropped", ToTarget::Dropped),
+        ("token", ToTarget::Token(Secret::new(b"t0ken").unwrap())),
     ]
 }
 

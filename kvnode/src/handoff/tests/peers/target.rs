@@ -4,7 +4,7 @@ use std::net::TcpStream;
 
 use bytes::Bytes;
 use handoff::{Cursor, HandoffId, Incarnation, Server};
-use node_api::Phase;
+use node_api::{Phase, Secret};
 use ring::{Arc, ArcSet, Point};
 
 use super::{EPOCH, ID, Peer, stranger};
@@ -221,6 +221,37 @@ fn what_breaks_the_protocol_is_not_taken() {
         }
         assert!(matches!(last, Some(ToSource::Failed(_))), "{last:?}");
         assert_eq!(cluster.handoff("b", ID).unwrap().phase, Phase::Receiving);
+    }
+}
+
+#[test]
+fn a_source_without_the_token_is_refused() {
+    let token = |text: &[u8]| ToTarget::Token(Secret::new(text).unwrap());
+    let secret = Some(Secret::new(b"t0ken").unwrap());
+    let cluster = Cluster::guarded(&["b"], Durability::EverySec, secret);
+    let arcs: ArcSet = Arc::new(Point::MIN, Point(u128::MAX / 2)).into_iter().collect();
+    for given in [None, Some(token(b"other")), Some(token(b"t0ken"))] {
+        let mut peer = Peer::new(TcpStream::connect(&cluster.nodes["b"].peer).unwrap());
+        if let Some(given) = &given {
+            peer.send(&given.encode());
+        }
+        let hello = Hello {
+            id: ID,
+            cluster: CLUSTER,
+            source: stranger(),
+            target: cluster.server("b"),
+            arcs: arcs.clone(),
+            epoch: EPOCH,
+            standing: Standing::Frozen,
+        };
+        peer.send(&ToTarget::Hello(Box::new(hello)).encode());
+        let answer = ToSource::decode(peer.next().unwrap()).unwrap();
+        if given == Some(token(b"t0ken")) {
+            assert_eq!(answer, ToSource::No, "it was never asked to receive");
+        } else {
+            let ToSource::Failed(text) = answer else { panic!("{answer:?}") };
+            assert!(text.contains("--token-file"), "{text}");
+        }
     }
 }
 
