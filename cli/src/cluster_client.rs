@@ -5,11 +5,12 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::http::{Method, Response, Uri};
 use bytes::Bytes;
-use node_api::{HttpClient, HttpError, Problem};
+use node_api::{HttpClient, HttpError, Problem, Secret};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::failure::Failure;
+use crate::options::ClusterOptions;
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -26,6 +27,14 @@ impl ClusterClient {
     pub(crate) fn new(url: &str) -> Result<Self, Failure> {
         let base = parse_base(url).map_err(Failure::usage)?;
         Ok(Self { base, client: HttpClient::new(CONNECT_TIMEOUT) })
+    }
+
+    /// A client of the cluster that the options name, with the password if they give one.
+    pub(crate) fn of(options: &ClusterOptions) -> Result<Self, Failure> {
+        let client = Self::new(&options.url)?;
+        let Some(path) = &options.password_file else { return Ok(client) };
+        let password = Secret::read(path).map_err(Failure::unavailable)?;
+        Ok(Self { client: client.client.with_bearer(&password), ..client })
     }
 
     /// Where it is.

@@ -7,10 +7,10 @@ use clap::Args;
 use handoff::ClusterId;
 use kubernetes::ClusterName;
 use kvnode::store::StoreConfig;
-use kvnode::{Addresses, Config, RingSource};
+use kvnode::{Access, Addresses, Config, RingSource};
 
 use crate::failure::Failure;
-use crate::options::{Durability, ProcessOptions};
+use crate::options::{AccessOptions, Durability, ProcessOptions};
 
 /// Run one server of a ring.
 ///
@@ -59,6 +59,8 @@ pub(crate) struct NodeArgs {
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
     disk_reserve_bytes: u64,
     #[command(flatten)]
+    access: AccessOptions,
+    #[command(flatten)]
     process: ProcessOptions,
 }
 
@@ -67,11 +69,19 @@ Examples:
   ringkv node --name kv-0 --cluster 0123456789abcdef0123456789abcdef --data /var/lib/kv-0 \\
       --coordinator http://127.0.0.1:31000
   ringkv node --name demo-0 --cluster 0123456789abcdef0123456789abcdef --data /data \\
-      --resp 0.0.0.0:6400 --http 0.0.0.0:6401 --peer 0.0.0.0:6402 --kubernetes default/demo";
+      --resp 0.0.0.0:6400 --http 0.0.0.0:6401 --peer 0.0.0.0:6402 --kubernetes default/demo \\
+      --token-file /etc/ringkv/token";
 
 pub(crate) fn run(args: NodeArgs) -> Result<(), Failure> {
     shell::telemetry::init("node", shell::telemetry::DEFAULT_FILTER).map_err(Failure::usage)?;
-    kvnode::run(&config(args)).map_err(|error| Failure::with_code(error.exit_code(), error.into()))
+    let (token, password) = args.access.read()?;
+    if password.is_some() && token.is_none() {
+        let text = "--password-file keeps routers out, too, unless they show a token: give servers \
+                    and routers the same --token-file";
+        return Err(Failure::usage(text));
+    }
+    let config = Config { access: Access { token, password }, ..config(args) };
+    kvnode::run(&config).map_err(|error| Failure::with_code(error.exit_code(), error.into()))
 }
 
 fn config(args: NodeArgs) -> Config {

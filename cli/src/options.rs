@@ -1,7 +1,12 @@
-//! Pure. Options that several subcommands share.
+//! Shell. Options that several subcommands share.
+
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use node_api::{Secret, SecretFile};
 use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
 
 /// When a write is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -62,6 +67,33 @@ pub(crate) struct ClusterOptions {
     /// Where the cluster's HTTP is: the router's `--http-port`
     #[arg(long, value_name = "URL", default_value = DEFAULT_URL)]
     pub(crate) url: String,
+    /// File with the password of the cluster, if it asks for one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+/// Who may talk to a server or a router.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct AccessOptions {
+    /// File with the token that the coordinator, routers and servers of the cluster show each other
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// File with the password that clients have to give; it is read anew at each login
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+}
+
+impl AccessOptions {
+    /// What the files hold.
+    pub(crate) fn read(&self) -> Result<(Option<Secret>, Option<SecretFile>), Failure> {
+        let token = self.token_file.as_deref().map(Secret::read).transpose();
+        let password = self.password_file.clone().map(SecretFile::new).transpose();
+        let token =
+            token.map_err(|error| Failure::unavailable(format!("--token-file: {error}")))?;
+        let password =
+            password.map_err(|error| Failure::unavailable(format!("--password-file: {error}")))?;
+        Ok((token, password))
+    }
 }
 
 /// How a process of a cluster ends.

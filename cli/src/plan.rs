@@ -34,8 +34,7 @@ Examples:
 
 pub(crate) fn run(args: &PlanArgs) -> Result<(), Failure> {
     let path = format!("/plan?replicas={}", args.replicas);
-    let plan: Preview =
-        block_on(async { ClusterClient::new(&args.cluster.url)?.get(&path).await })?;
+    let plan: Preview = block_on(async { ClusterClient::of(&args.cluster)?.get(&path).await })?;
     if args.json {
         Console::print(&format!("{}\n", cluster_api::to_json(&plan)));
     } else {

@@ -50,7 +50,7 @@ pub(crate) fn run(args: &RingArgs) -> Result<(), Failure> {
             Distribution::of(&ring, args.keys)
         }
         None => block_on(async {
-            let status: Status = ClusterClient::new(&args.cluster.url)?.get("/status").await?;
+            let status: Status = ClusterClient::of(&args.cluster)?.get("/status").await?;
             Ok(cluster_api::distribution(&status))
         })?,
     };

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use clap::Args;
 use kubernetes::ClusterName;
-use router::{Config, Source};
+use router::{Access, Config, Source};
 
 use crate::failure::Failure;
-use crate::options::ProcessOptions;
+use crate::options::{AccessOptions, ProcessOptions};
 
 /// Run a router of a cluster: what Redis and HTTP clients connect to.
 ///
@@ -43,6 +43,12 @@ pub(crate) struct RouterArgs {
     /// How long a command may wait for a part of the ring that is changing hands
     #[arg(long, value_name = "MS", default_value_t = 10_000)]
     refusal_wait_ms: u64,
+    /// How long new clients are still taken after SIGTERM, while /readyz says that it is leaving; a
+    /// second SIGTERM ends that
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    drain_delay_ms: u64,
+    #[command(flatten)]
+    access: AccessOptions,
     #[command(flatten)]
     process: ProcessOptions,
 }
@@ -51,7 +57,9 @@ const EXAMPLES: &str = "\
 Examples:
   ringkv router --coordinator http://127.0.0.1:31000
   ringkv router --resp 0.0.0.0:6379 --http 0.0.0.0:5000 --coordinator http://ringkv:8080
-  ringkv router --resp 0.0.0.0:6379 --http 0.0.0.0:5000 --kubernetes default/demo";
+  ringkv router --resp 0.0.0.0:6379 --http 0.0.0.0:5000 --kubernetes default/demo \\
+      --token-file /etc/ringkv/token --password-file /etc/ringkv/password \\
+      --drain-delay-ms 5000";
 
 pub(crate) fn run(args: RouterArgs) -> Result<(), Failure> {
     let source = match args.kubernetes {
@@ -59,7 +67,10 @@ pub(crate) fn run(args: RouterArgs) -> Result<(), Failure> {
         None => Source::Coordinator(args.coordinator.unwrap_or_default()),
     };
     let defaults = Config::new(args.resp, args.http, source);
+    let (token, password) = args.access.read()?;
     let config = Config {
+        access: Access { token, password },
+        drain_delay: Duration::from_millis(args.drain_delay_ms),
         threads: args.threads.map_or(defaults.threads, usize::from),
         clients_max: args.max_clients,
         value_bytes_max: args.max_value_bytes,

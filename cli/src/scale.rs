@@ -55,7 +55,7 @@ pub(crate) fn run(args: &ScaleArgs) -> Result<(), Failure> {
 }
 
 async fn scale(args: &ScaleArgs) -> Result<(), Failure> {
-    let client = ClusterClient::new(&args.cluster.url)?;
+    let client = ClusterClient::of(&args.cluster)?;
     let change: Change = client.post("/scale", &Scale { servers: args.servers }).await?;
     if args.json {
         Console::print(&format!("{}\n", cluster_api::to_json(&change)));

@@ -31,7 +31,7 @@ Examples:
 
 pub(crate) fn run(args: &StatusArgs) -> Result<(), Failure> {
     let status: Status =
-        block_on(async { ClusterClient::new(&args.cluster.url)?.get("/status").await })?;
+        block_on(async { ClusterClient::of(&args.cluster)?.get("/status").await })?;
     if args.json {
         Console::print(&format!("{}\n", cluster_api::to_json(&status)));
     } else {

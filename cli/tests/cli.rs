@@ -148,6 +148,25 @@ fn damaged_or_later_cluster_files_are_74() {
     }
 }
 
+#[test]
+fn files_of_secrets_are_read_before_anything_begins() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    std::fs::write(path("empty"), "\n").expect("writable");
+    std::fs::write(path("good"), "secret\n").expect("writable");
+    let node = format!("node --name a --cluster {:032x} --coordinator x --data x", 7);
+    for role in [&node, "router --coordinator http://127.0.0.1:1"] {
+        for option in ["--token-file", "--password-file"] {
+            let arguments = format!("{role} {option} {}", path("none"));
+            check_fails(&arguments, 69, &[option, "cannot read", "none"]);
+            let arguments = format!("{role} {option} {}", path("empty"));
+            check_fails(&arguments, 69, &[option, "it is empty"]);
+        }
+    }
+    let arguments = format!("{node} --password-file {}", path("good"));
+    check_fails(&arguments, 64, &["--token-file"]);
+}
+
 /// A port where nobody listens.
 fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");

@@ -122,14 +122,9 @@ pub(crate) async fn run(
     tasks.spawn(run_trims(Shared::clone(&context)));
     tasks.spawn(ownership::run_admission(ownership.clone(), ring, read_ring, drain.clone()));
     let http = shell::net::TcpListener::from_std(http).context("the HTTP port")?;
-    let administrator = Administrator { ownership: ownership.clone(), store, clock };
-    let serving = tokio::spawn(admin::serve(
-        http,
-        Shared::new(administrator),
-        metrics_text(registry),
-        config.access.token.clone(),
-        drain.clone(),
-    ));
+    let administrator = Shared::new(Administrator { ownership: ownership.clone(), store, clock });
+    let (metrics, token) = (metrics_text(registry), config.access.token.clone());
+    let serving = tokio::spawn(admin::serve(http, administrator, metrics, token, drain.clone()));
 
     drain.signaled().await;
     handoffs.start();

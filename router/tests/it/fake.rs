@@ -40,6 +40,8 @@ struct State {
     /// Commands executed, as text, without those of the protocol.
     executed: Vec<String>,
     greetings: usize,
+    /// What routers have to show.
+    token: Option<String>,
     refusals: usize,
     resumes: usize,
     /// The connection is cut instead of answering a command whose text begins so; whether it is
@@ -163,6 +165,11 @@ impl Node {
         self.state().loading = why.map(str::to_owned);
     }
 
+    /// Asks routers for this from now on.
+    pub(crate) fn ask_token(&self, token: &str) {
+        self.state().token = Some(token.to_owned());
+    }
+
     /// Runs something before the next command that begins so.
     pub(crate) fn hook(&self, beginning: &str, hook: impl FnOnce() + Send + 'static) {
         self.state().hooks.push_back((beginning.to_owned(), Box::new(hook)));
@@ -265,7 +272,9 @@ impl Connection {
     fn execute(&mut self, command: &Command, text: &str, output: &mut BytesMut) -> Done {
         let mut state = self.node.state();
         if command.name_is("RINGKV.HELLO") {
-            self.router = command.arg_is(4, &self.node.incarnation.to_string());
+            let token = state.token.as_ref().map(String::as_bytes);
+            self.router = command.arg_is(4, &self.node.incarnation.to_string())
+                && token.is_none_or(|token| command.arg(5) == Some(token));
             if self.router {
                 state.greetings += 1;
                 encode::ok(output);

@@ -2,6 +2,7 @@
 
 #![allow(clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod access;
 mod client;
 mod fake;
 mod world;
