@@ -1,5 +1,5 @@
-//! Shell. The release build that the end-to-end tests run: static where it can be, so that one build
-//! serves the tests on this machine and the images for Kubernetes.
+//! Shell. The release build that the end-to-end tests run: static where it can be, so that one
+//! build serves the tests on this machine and the images for Kubernetes.
 
 use std::env;
 use std::path::PathBuf;

@@ -8,7 +8,7 @@
 //! | `RINGKV_IMAGE` | the image of operator, servers and routers, if not that of the chart |
 //! | `RINGKV_NEXT_IMAGE` | the same under another name, to which servers are rolled |
 //! | `RINGKV_LOAD_IMAGE` | the image of `ringkv-load` |
-//! | `RINGKV_TEST_CLUSTER` | `1`: the cluster is that of `cargo xtask cluster`; nodes may be cut off |
+//! | `RINGKV_TEST_CLUSTER` | `1`: it is that of `cargo xtask cluster`; nodes may be cut off |
 
 use std::env;
 use std::path::PathBuf;
