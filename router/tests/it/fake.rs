@@ -58,7 +58,18 @@ struct State {
 impl Node {
     /// Serves on the runtime that this is called in.
     pub(crate) async fn start(name: &str, incarnation: Incarnation, arcs: &ArcSet) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::start_at(anywhere, name, incarnation, arcs).await
+    }
+
+    /// The same at this address.
+    pub(crate) async fn start_at(
+        address: SocketAddr,
+        name: &str,
+        incarnation: Incarnation,
+        arcs: &ArcSet,
+    ) -> Self {
+        let listener = TcpListener::bind(address).await.expect("the port");
         let address = listener.local_addr().expect("an address");
         let mut state = State { view: 1, ..State::default() };
         for arc in arcs.iter() {
@@ -78,7 +89,16 @@ impl Node {
 
     /// Another server with the same name, volume and arcs, and these records.
     pub(crate) fn start_again(&self, keys: BTreeMap<RecordKey, Bytes>) -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        self.start_again_at(SocketAddr::from(([127, 0, 0, 1], 0)), keys)
+    }
+
+    /// The same at this address.
+    pub(crate) fn start_again_at(
+        &self,
+        address: SocketAddr,
+        keys: BTreeMap<RecordKey, Bytes>,
+    ) -> Self {
+        let listener = std::net::TcpListener::bind(address).expect("the port");
         listener.set_nonblocking(true).expect("a setting");
         let address = listener.local_addr().expect("an address");
         let arcs = self.state().arcs.clone();

@@ -7,10 +7,12 @@ mod client;
 mod fake;
 mod world;
 
+mod api_server;
 mod drain;
 mod handover;
 mod http;
 mod keys;
+mod kubernetes;
 mod local;
 mod loss;
 mod malformed;
