@@ -39,7 +39,8 @@ Examples:
 Outside of Kubernetes it takes the cluster that KUBECONFIG names, and must reach its pods.";
 
 /// What is logged where `RUST_LOG` says nothing.
-const LOG_FILTER: &str = "info,kube=warn,kube_lease_manager=warn,hyper=warn";
+const LOG_FILTER: &str =
+    "info,kube_client=warn,kube_runtime=warn,kube_lease_manager=warn,hyper=warn";
 
 pub(crate) fn run(args: OperatorArgs) -> Result<(), Failure> {
     shell::telemetry::init("operator", LOG_FILTER).map_err(Failure::usage)?;

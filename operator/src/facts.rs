@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use crd::names::{DATA_VOLUME, NODE_HTTP_PORT, NODE_PEER_PORT, NODE_RESP_PORT, Names};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{ContainerStatus, PersistentVolumeClaim, Pod};
 use kube::ResourceExt;
 use node_api::ServerAddresses;
 
 /// On the claim of a server that retired: `<incarnation>`. Only such a claim is ever deleted.
 pub(crate) const RETIRED: &str = "ringkv.dev/retired";
+
+/// A server that is killed comes back; one that ends so often does not by itself.
+const CRASHES_TOLERATED: i32 = 2;
 
 const REVISION_LABEL: &str = "controller-revision-hash";
 
@@ -108,29 +111,33 @@ impl PodFacts {
     }
 }
 
-/// What keeps a pod from running, in the words of scheduler or kubelet.
+/// What keeps a pod from running, in the words of scheduler or kubelet; not what passes by itself.
 fn trouble(pod: &Pod) -> Option<String> {
     let status = pod.status.as_ref()?;
-    let unscheduled = status
-        .conditions
-        .iter()
-        .flatten()
-        .find(|one| one.type_ == "PodScheduled" && one.status == "False");
+    let unscheduled = status.conditions.iter().flatten().find(|one| {
+        one.type_ == "PodScheduled"
+            && one.status == "False"
+            && one.reason.as_deref() == Some("Unschedulable")
+    });
     if let Some(condition) = unscheduled {
+        let why = condition.message.as_deref().unwrap_or("no reason given");
+        return Some(format!("it is not scheduled: {why}"));
+    }
+    status.container_statuses.iter().flatten().find_map(container_trouble)
+}
+
+fn container_trouble(container: &ContainerStatus) -> Option<String> {
+    let ended = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
+    if let Some(ended) = ended.filter(|_| container.restart_count >= CRASHES_TOLERATED) {
+        let code = ended.exit_code;
         return Some(format!(
-            "it is not scheduled: {}",
-            condition.message.as_deref().unwrap_or("no reason given")
+            "it keeps ending, with code {code}; kubectl logs --previous says why"
         ));
     }
-    let waiting = status
-        .container_statuses
-        .iter()
-        .flatten()
-        .find_map(|container| container.state.as_ref()?.waiting.as_ref())?;
-    let reason = waiting
-        .reason
-        .as_deref()
-        .filter(|reason| !matches!(*reason, "ContainerCreating" | "PodInitializing"))?;
+    let waiting = container.state.as_ref()?.waiting.as_ref()?;
+    let reason = waiting.reason.as_deref().filter(|reason| {
+        !matches!(*reason, "ContainerCreating" | "PodInitializing" | "CrashLoopBackOff")
+    })?;
     Some(match &waiting.message {
         Some(message) => format!("{reason}: {message}"),
         None => reason.to_owned(),

@@ -2,8 +2,8 @@
 //!
 //! One look at a cluster goes in steps: what is there is observed, the specification is validated,
 //! the ring's coordinator is told where the servers are, a plan is made of all that, objects are
-//! built and applied, the plan's steps are taken, and the status is told. What decides is pure; what
-//! acts is a thin shell.
+//! built and applied, the plan's steps are taken, and the status is told. What decides is pure;
+//! what acts is a thin shell.
 
 mod access;
 mod act;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crd::names::{Component, Names};
-use crd::{ACCEPT_DATA_LOSS, KvCluster, KvClusterStatus};
+use crd::{AcceptedLoss, KvCluster, KvClusterStatus};
 use handoff::Server;
 use kube::Resource as _;
 use kube::ResourceExt;
@@ -136,7 +136,7 @@ impl Look<'_> {
         if let Err(error) = coordinator.set_members(&plan.members) {
             tracing::debug!(%error, "the servers cannot be asked for yet");
         }
-        self.context.apply(valid, &facts, plan.pods).await?;
+        Box::pin(self.context.apply(valid, &facts, plan.pods)).await?;
         let actor = Actor {
             client: &self.context.client,
             namespace: &self.key.0,
@@ -223,23 +223,18 @@ impl Look<'_> {
     /// Losses that a person has accepted, by name and incarnation. An acceptance that fits none is
     /// of no effect: the loss has been made good, or was never reported.
     async fn accept_losses(&self, coordinator: &Coordinator) {
-        let Some(accepted) = self.cluster.annotations().get(ACCEPT_DATA_LOSS) else { return };
-        for one in accepted.split(',').map(str::trim) {
-            let server = one.split_once('/').and_then(|(name, incarnation)| {
-                Some(Server { name: name.to_owned(), incarnation: incarnation.parse().ok()? })
-            });
-            let Some(server) = server else {
-                let note = format!("{ACCEPT_DATA_LOSS}: `{one}` is not <pod>/<incarnation>");
-                self.context
-                    .publish(self.object, News::warning("NotAccepted", "Accept", note))
-                    .await;
-                continue;
-            };
-            if coordinator.accept_data_loss(server).is_ok() {
-                let note = format!("the loss of {one} is accepted");
-                self.context
-                    .publish(self.object, News::normal("LossAccepted", "Accept", note))
-                    .await;
+        let accepted = match self.cluster.accepted_losses() {
+            Ok(accepted) => accepted,
+            Err(invalid) => {
+                let news = News::warning("NotAccepted", "Accept", invalid.to_string());
+                return self.context.publish(self.object, news).await;
+            }
+        };
+        for AcceptedLoss { server, incarnation } in accepted {
+            let note = format!("the loss of the volume {incarnation} of {server} is accepted");
+            if coordinator.accept_data_loss(Server { name: server, incarnation }).is_ok() {
+                let news = News::normal("LossAccepted", "Accept", note);
+                self.context.publish(self.object, news).await;
             }
         }
     }
@@ -267,7 +262,7 @@ impl Look<'_> {
             pending: Pending { outdated_pods: plan.outdated_pods, growing_volumes: growing },
         };
         let before = self.before();
-        let next = crate::status::status(&seen, before.as_ref(), crate::tell::now());
+        let next = crate::status::status(&seen, before.as_ref(), &crate::tell::now());
         self.context.tell_status(self.object, before, next).await
     }
 }

@@ -93,12 +93,12 @@ impl Verdict {
 pub(crate) fn status(
     seen: &Seen<'_>,
     before: Option<&KvClusterStatus>,
-    now: Time,
+    now: &Time,
 ) -> KvClusterStatus {
     let ready = seen.ready_members();
     let verdicts = [seen.available(), seen.progressing(), seen.degraded(), seen.rebalancing()];
     let phase = seen.phase(&verdicts);
-    let conditions = verdicts.into_iter().map(|one| one.condition(seen.generation, before, &now));
+    let conditions = verdicts.into_iter().map(|one| one.condition(seen.generation, before, now));
     KvClusterStatus {
         observed_generation: seen.generation,
         cluster_id: seen.cluster_id.map(str::to_owned),

@@ -57,7 +57,7 @@ impl Case {
             status: &self.status,
             pending: self.pending,
         };
-        status(&seen, before, at(now))
+        status(&seen, before, &at(now))
     }
 
     fn check(&self, phase: &str, conditions: [&str; 4]) {
