@@ -39,7 +39,7 @@ impl Actor<'_> {
                 let mark = json!({ "annotations": { RETIRED: incarnation } });
                 let done = self.patch_claim("mark", claim, mark, None).await?;
                 let note = format!("{server} owns nothing any more and leaves");
-                Ok(done.then(|| News::normal("ServerRetired", "ScaleDown", note)))
+                Ok(done.then(|| News::normal("ServerRetired", "ScaleDown", note).of(server)))
             }
             Step::Unmark { claim, .. } => {
                 let mark = json!({ "annotations": { RETIRED: Value::Null } });
@@ -52,7 +52,7 @@ impl Actor<'_> {
                 }}});
                 let done = self.patch_claim("grow", claim, json!({}), Some(request)).await?;
                 let note = format!("the volume of {server} grows to {}", self.storage_size);
-                Ok(done.then(|| News::normal("VolumeGrows", "GrowVolume", note)))
+                Ok(done.then(|| News::normal("VolumeGrows", "GrowVolume", note).of(server)))
             }
             Step::DeleteClaim { server, claim } => self.delete_claim(server, claim).await,
             Step::ReplacePod { server, uid, is_broken } => {
@@ -94,7 +94,7 @@ impl Actor<'_> {
         let result = self.claims().delete(&claim.name, &only(claim)).await.map(drop);
         let done = self.settled("delete", object(), result)?;
         let note = format!("the volume of {server}, which owns nothing, is deleted");
-        Ok(done.then(|| News::normal("VolumeDeleted", "ScaleDown", note)))
+        Ok(done.then(|| News::normal("VolumeDeleted", "ScaleDown", note).of(server)))
     }
 
     async fn may_lose(&self, server: &str) -> Result<bool, Error> {
@@ -130,7 +130,7 @@ impl Actor<'_> {
         let done = self.settled("replace", format!("pod {server}"), result)?;
         let why = if is_broken { ", which did not run," } else { "" };
         let note = format!("{server}{why} is replaced by one of the present specification");
-        Ok(done.then(|| News::normal("PodReplaced", "Roll", note)))
+        Ok(done.then(|| News::normal("PodReplaced", "Roll", note).of(server)))
     }
 
     /// A conflict, or an object that is gone: the plan is made anew from what is there then.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use crd::KvClusterStatus;
 use futures_util::{StreamExt, future, stream};
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
@@ -178,14 +179,21 @@ impl Context {
 
     /// Tells what happened, as an event of the cluster.
     pub(crate) async fn publish(&self, cluster: &Cluster, news: News) {
+        let (namespace, name) = key(cluster);
+        let pod = news.server.map(|server| ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Pod".to_owned()),
+            namespace: Some(namespace.clone()),
+            name: Some(server),
+            ..ObjectReference::default()
+        });
         let event = Event {
             type_: if news.is_warning { EventType::Warning } else { EventType::Normal },
             reason: news.reason.to_owned(),
             note: Some(news.note.chars().take(1_000).collect()),
-            action: news.action.to_owned(),
-            secondary: None,
+            action: news.action,
+            secondary: pod,
         };
-        let (namespace, name) = key(cluster);
         tracing::info!(namespace, name, reason = news.reason, "{}", news.note);
         if let Err(error) = self.recorder.publish(&event, &cluster.object_ref(&())).await {
             tracing::debug!(%error, "cannot publish an event");

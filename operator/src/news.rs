@@ -1,6 +1,6 @@
 //! Pure. What a person would ask about: events, from one status to the next.
 
-use crd::{ConditionType, KvClusterStatus, condition_reasons as reason};
+use crd::{ConditionType, KvClusterStatus, RebalanceStatus, condition_reasons as reason};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 /// Something that happened.
@@ -8,25 +8,32 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 pub(crate) struct News {
     pub(crate) is_warning: bool,
     pub(crate) reason: &'static str,
-    pub(crate) action: &'static str,
+    pub(crate) action: String,
     pub(crate) note: String,
+    /// The server that it is about, if it is about one.
+    pub(crate) server: Option<String>,
 }
 
 impl News {
     pub(crate) fn normal(
         reason: &'static str,
-        action: &'static str,
+        action: impl Into<String>,
         note: impl Into<String>,
     ) -> Self {
-        Self { is_warning: false, reason, action, note: note.into() }
+        Self { is_warning: false, reason, action: action.into(), note: note.into(), server: None }
     }
 
     pub(crate) fn warning(
         reason: &'static str,
-        action: &'static str,
+        action: impl Into<String>,
         note: impl Into<String>,
     ) -> Self {
-        Self { is_warning: true, reason, action, note: note.into() }
+        Self { is_warning: true, ..Self::normal(reason, action, note) }
+    }
+
+    /// The same, about this server. Like events are told as one, but not those of two servers.
+    pub(crate) fn of(self, server: &str) -> Self {
+        Self { server: Some(server.to_owned()), ..self }
     }
 }
 
@@ -38,10 +45,11 @@ pub(crate) fn between(before: Option<&KvClusterStatus>, after: &KvClusterStatus)
         let same = old.is_some_and(|old| old.status == new.status && old.reason == new.reason);
         (!same).then_some((old, new))
     };
-    if let Some((_, new)) = changed(ConditionType::Available) {
+    if let Some((old, new)) = changed(ConditionType::Available) {
+        let was_available = old.is_some_and(|old| old.status == "True");
         if new.status == "True" {
             news.push(News::normal("Available", "Serve", &new.message));
-        } else if new.reason != reason::BOOTSTRAPPING {
+        } else if was_available {
             news.push(News::warning("Unavailable", "Serve", &new.message));
         }
     }
@@ -70,24 +78,29 @@ pub(crate) fn between(before: Option<&KvClusterStatus>, after: &KvClusterStatus)
     match (moved, &after.rebalance) {
         (None, Some(open)) => news.push(News::normal(
             "RebalanceStarted",
-            "Rebalance",
+            scale(open),
             format!("{} to {} servers", open.from, open.to),
         )),
         (Some(open), None) => news.push(News::normal(
             "RebalanceFinished",
-            "Rebalance",
+            scale(open),
             format!("{} to {} servers; {} keys moved", open.from, open.to, open.keys_moved),
         )),
         (Some(old), Some(new)) if (old.from, old.to) != (new.from, new.to) => {
             news.push(News::normal(
                 "RebalanceStarted",
-                "Rebalance",
+                scale(new),
                 format!("{} to {} servers, instead of {}", new.from, new.to, old.to),
             ));
         }
         _ => {}
     }
     news
+}
+
+/// What is done, as an identifier: like events with one action are told as one.
+fn scale(open: &RebalanceStatus) -> String {
+    format!("Scale{}To{}", open.from, open.to)
 }
 
 /// The condition of that type.

@@ -106,7 +106,7 @@ pub(crate) fn status(
         ready_replicas: to_i32(ready),
         ready: Some(format!("{ready}/{}", seen.replicas)),
         phase: Some(phase),
-        selector: Some(selector(seen.names)),
+        selector: Some(seen.names.selector_text(Component::Node)),
         ring: None,
         rebalance: seen.open_rebalance().map(rebalance_status),
         servers: seen.status.servers.iter().map(|one| seen.server(one)).collect(),
@@ -155,19 +155,18 @@ impl Obstacle {
     }
 }
 
-/// Selects the server pods, as text.
-pub(crate) fn selector(names: Names<'_>) -> String {
-    let labels = names.selector(Component::Node);
-    labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
-}
-
 impl Seen<'_> {
     fn members(&self) -> impl Iterator<Item = &ServerStatus> {
         self.status.servers.iter().filter(|one| one.role == ServerRole::Member)
     }
 
+    /// Of those that are asked for: one that leaves may be ready, too.
     fn ready_members(&self) -> usize {
-        self.members().filter(|one| one.ready).count()
+        let asked_for = |one: &&ServerStatus| {
+            let ordinal = self.names.ordinal(&one.name);
+            ordinal.is_some_and(|ordinal| ordinal < self.replicas)
+        };
+        self.members().filter(|one| one.ready).filter(asked_for).count()
     }
 
     fn open_rebalance(&self) -> Option<&Rebalance> {

@@ -5,7 +5,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResourceExt, ResourceExt};
 
-use crate::names::{Component, Names};
+use crate::names::Names;
 use crate::{ACCEPT_DATA_LOSS, ConditionType, KvCluster};
 
 /// The definition of the resource, as the API server takes it.
@@ -35,15 +35,6 @@ pub struct InvalidAcceptance {
 }
 
 impl KvCluster {
-    /// Selects the server pods, as `status.selector` has it.
-    #[must_use]
-    pub fn selector_string(&self) -> String {
-        let selector = Names(&self.name_any()).selector(Component::Node);
-        let terms: Vec<String> =
-            selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        terms.join(",")
-    }
-
     /// A condition as last told.
     #[must_use]
     pub fn condition(&self, condition: ConditionType) -> Option<&Condition> {

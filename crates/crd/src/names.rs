@@ -114,6 +114,15 @@ impl Names<'_> {
         format!("{DATA_VOLUME}-{server}")
     }
 
+    /// Selects the pods of one kind, as text.
+    #[must_use]
+    pub fn selector_text(self, component: Component) -> String {
+        let selector = self.selector(component);
+        let terms: Vec<String> =
+            selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        terms.join(",")
+    }
+
     /// Selects the pods of one kind.
     #[must_use]
     pub fn selector(self, component: Component) -> BTreeMap<String, String> {

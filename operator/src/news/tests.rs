@@ -1,4 +1,3 @@
-use crd::RebalanceStatus;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
@@ -37,6 +36,7 @@ fn what_stays_as_it_was_is_no_news() {
 fn a_first_ring_is_told_when_it_serves() {
     check(None, &status(&[("Available", false, "Bootstrapping")]), &[]);
     let before = status(&[("Available", false, "Bootstrapping")]);
+    check(Some(&before), &status(&[("Available", false, "ServersUnavailable")]), &[]);
     check(Some(&before), &status(&[("Available", true, "AllArcsServed")]), &["Available"]);
 }
 

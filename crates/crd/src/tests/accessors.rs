@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::names::{Component, Names};
 use crate::{AcceptedLoss, ConditionType, KvCluster, KvClusterSpec};
 
 fn cluster(annotation: Option<&str>) -> KvCluster {
@@ -15,7 +16,7 @@ fn cluster(annotation: Option<&str>) -> KvCluster {
 #[test]
 fn the_selector_is_that_of_the_server_pods() {
     assert_eq!(
-        cluster(None).selector_string(),
+        Names("demo").selector_text(Component::Node),
         "app.kubernetes.io/component=node,ringkv.dev/cluster=demo"
     );
 }
