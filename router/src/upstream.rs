@@ -52,6 +52,9 @@ struct Block {
     barrier: u64,
 }
 
+/// A barrier that is not reached in the life of a connection.
+const NEVER: u64 = u64::MAX;
+
 /// What is lost with a connection.
 #[derive(Default)]
 pub(crate) struct Lost {
@@ -188,6 +191,16 @@ impl Queue {
         if !known {
             self.blocks.push(Block { arc, barrier: self.queued });
         }
+    }
+
+    /// The server is about to end: nothing more is sent, what was sent is answered.
+    pub(crate) fn leave(&mut self) {
+        self.blocks.push(Block { arc: Arc::FULL, barrier: NEVER });
+    }
+
+    /// Whether the server is about to end.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.blocks.iter().any(|block| block.barrier == NEVER)
     }
 
     /// Unblocks the ranges whose barrier is reached and tells the server to resume them.

@@ -8,7 +8,7 @@ use resp::{Command, CommandDecoder, Decoded};
 use shell::net::TcpStream;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::node::Node;
 use super::output::Output;
@@ -28,6 +28,9 @@ const COMMANDS_A_TURN: usize = 1_024;
 const WATCH_HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(1);
 /// How long the client may take to close its side.
 const CLOSE_WAIT: std::time::Duration = std::time::Duration::from_millis(200);
+/// To a router, unasked: nothing more is to be sent on this connection. What was sent is answered,
+/// and then the router closes it.
+const LEAVING: &[u8] = b">1\r\n$7\r\nLEAVING\r\n";
 const STOPPING: &str = "TRYAGAIN the server is stopping; the command was not applied";
 
 /// See the module.
@@ -87,7 +90,12 @@ impl Connection {
         let token = self.node.drain.clone();
         let draining = token.signaled();
         tokio::pin!(draining);
+        let mut last_read = Instant::now();
         loop {
+            if self.node.is_draining.get() && !self.is_draining {
+                self.begin_drain();
+                last_read = Instant::now() + self.node.settings.max_drain / 2;
+            }
             let turn = self.run_commands().await;
             self.write_ready()?;
             let is_room_again = matches!(turn, Turn::Full) && self.has_room();
@@ -97,6 +105,16 @@ impl Connection {
             }
             if self.is_closing && self.held.is_none() && self.output.is_empty() {
                 return self.close().await;
+            }
+            if self.is_draining && self.is_idle() {
+                // What has arrived by now is still answered; the runtime has to look for it.
+                tokio::task::yield_now().await;
+                let before = self.input.len();
+                self.read()?;
+                if !self.is_closing && self.input.len() == before {
+                    return self.close().await;
+                }
+                continue;
             }
             let is_gated = self.output.is_gated();
             let released = *self.released.borrow_and_update();
@@ -113,15 +131,33 @@ impl Connection {
                 }
                 () = wait_held(&self.node, self.held.as_ref(), &mut self.changed),
                     if self.held.is_some() => self.retry_held(),
-                () = &mut draining, if !self.is_draining => {
-                    self.is_draining = true;
+                () = &mut draining, if !self.is_draining => self.node.is_draining.set(true),
+                () = async { sleep_until(last_read).await },
+                    if self.is_draining && !self.is_closing => {
                     self.is_closing = true;
-                    if self.held.take().is_some() {
-                        self.answer(&Reply::Error(STOPPING.into()), 0);
-                    }
                 }
             }
         }
+    }
+
+    /// The connection ends at the first moment at which nothing of it is unanswered; that of a
+    /// router when the router closes it.
+    fn begin_drain(&mut self) {
+        self.is_draining = true;
+        if self.held.take().is_some() {
+            self.answer(&Reply::Error(STOPPING.into()), 0);
+        }
+        if self.session.is_router {
+            self.output.push(0, 0, |out| out.extend_from_slice(LEAVING));
+        }
+    }
+
+    /// Whether everything that has arrived is answered, and nobody says when it is over.
+    fn is_idle(&self) -> bool {
+        !self.session.is_router
+            && self.held.is_none()
+            && self.output.is_empty()
+            && self.decoder.is_between_commands(&self.input)
     }
 
     /// Ends the connection so that the client gets what was written. If bytes were left unread,
@@ -202,6 +238,10 @@ impl Connection {
                     return Turn::Done;
                 }
             };
+            if self.is_draining && command.name_is("RINGKV.HELLO") {
+                self.answer(&Reply::Error(STOPPING.into()), 0);
+                continue;
+            }
             let verdict = self.execute(&command);
             self.settle(verdict, command, None).await;
         }
@@ -232,6 +272,9 @@ impl Connection {
                 self.input.clear();
                 // Nothing behind QUIT is read, so what the decoder keeps of it does not matter.
                 self.decoder = CommandDecoder::new(limits(&self.node, &self.session));
+            }
+            Verdict::Hold(_) if self.is_draining => {
+                self.answer(&Reply::Error(STOPPING.into()), 0);
             }
             Verdict::Hold(hold) => {
                 self.node.metrics.count_held();

@@ -5,10 +5,12 @@ mod node;
 mod output;
 mod walk;
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc as Shared;
+use std::task::Poll;
 
 use shell::clock::{Clock as _, SystemClock};
 use shell::drain::DrainToken;
@@ -26,6 +28,9 @@ pub(crate) use node::ServerSettings;
 
 /// How long to wait after a failure to accept, such as for want of file descriptors.
 const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// Connections that are taken at the end though they were not yet accepted.
+const WAITING_MAX: usize = 1_024;
 
 /// What the data thread is made of.
 pub(crate) struct DataServer {
@@ -81,37 +86,65 @@ async fn answer_requests(node: Rc<Node>, mut requests: mpsc::UnboundedReceiver<C
 
 /// Accepts until it is time to drain; returns when every connection has ended.
 async fn accept(node: &Rc<Node>, listener: TcpListener) {
-    let clock = SystemClock::new();
-    let mut connections = JoinSet::new();
-    let mut n_accepted = 0;
+    let mut clients = Clients::new(node);
     loop {
         let accepted = tokio::select! {
             () = node.drain.signaled() => break,
-            Some(_) = connections.join_next() => continue,
+            Some(_) = clients.connections.join_next() => continue,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) if connections.len() >= node.settings.max_connections => {
-                refuse(&stream, node.settings.max_connections);
-                node.metrics.count_refused_connection();
-            }
-            Ok((stream, address)) => {
-                n_accepted += 1;
-                let session = open(node, &stream, address, n_accepted, clock.unix_ms());
-                let connection = Connection::new(Rc::clone(node), stream, session);
-                connections.spawn_local(attend(Rc::clone(node), connection));
-            }
+            Ok((stream, address)) => clients.take(stream, address),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
+    node.is_draining.set(true);
+    for _ in 0..WAITING_MAX {
+        // The system has made these connections already; closing the listener would cut them.
+        let waiting = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await;
+        let Poll::Ready(Ok((stream, address))) = waiting else { break };
+        clients.take(stream, address);
+    }
     drop(listener);
-    let all_ended = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(node.settings.max_drain, all_ended).await.is_err() {
-        tracing::warn!(connections = connections.len(), "clients do not take their last replies");
-        connections.shutdown().await;
+    clients.end().await;
+}
+
+/// The connections.
+struct Clients<'a> {
+    node: &'a Rc<Node>,
+    connections: JoinSet<()>,
+    n_accepted: u64,
+    clock: SystemClock,
+}
+
+impl<'a> Clients<'a> {
+    fn new(node: &'a Rc<Node>) -> Self {
+        Self { node, connections: JoinSet::new(), n_accepted: 0, clock: SystemClock::new() }
+    }
+
+    fn take(&mut self, stream: TcpStream, address: SocketAddr) {
+        let Self { node, connections, n_accepted, clock } = self;
+        if connections.len() >= node.settings.max_connections {
+            refuse(&stream, node.settings.max_connections);
+            node.metrics.count_refused_connection();
+            return;
+        }
+        *n_accepted += 1;
+        let session = open(node, &stream, address, *n_accepted, clock.unix_ms());
+        let connection = Connection::new(Rc::clone(node), stream, session);
+        connections.spawn_local(attend(Rc::clone(node), connection));
+    }
+
+    async fn end(mut self) {
+        let all_ended = async { while self.connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(self.node.settings.max_drain, all_ended).await.is_err() {
+            let connections = self.connections.len();
+            tracing::warn!(connections, "clients do not take their last replies");
+            self.connections.shutdown().await;
+        }
     }
 }
 

@@ -40,6 +40,8 @@ pub(super) struct Node {
     pub(super) settings: ServerSettings,
     pub(super) metrics: Shared<Metrics>,
     pub(super) drain: DrainToken,
+    /// As the drain says; seen by connections that always have something else to do.
+    pub(super) is_draining: Cell<bool>,
     /// Batches up to this one may be answered.
     pub(super) released: watch::Receiver<BatchNo>,
     /// Sent to whenever held commands are to be tried again.
@@ -62,6 +64,7 @@ impl Node {
             settings,
             metrics,
             drain,
+            is_draining: Cell::new(false),
             released,
             changed: watch::Sender::new(()),
             to_seal: Notify::new(),

@@ -1,4 +1,5 @@
 mod access;
+mod ending;
 mod output;
 mod sockets;
 

@@ -54,7 +54,12 @@ async fn run(client: &Rc<Client>, shard: &Shard) {
     shard.client_began(id, client);
     let mut timer: Option<Pin<Box<Sleep>>> = None;
     let mut room = READ_BYTES.0;
-    poll_fn(|cx| poll(client, shard, &mut timer, &mut room, cx)).await;
+    let mut has_looked = false;
+    while !poll_fn(|cx| poll(client, shard, &mut timer, &mut room, has_looked, cx)).await {
+        // More may have arrived than the runtime has looked for.
+        tokio::task::yield_now().await;
+        has_looked = true;
+    }
     let stream = client.core.borrow_mut().end();
     if let Some(stream) = stream {
         close(stream).await;
@@ -80,13 +85,16 @@ async fn close(mut stream: TcpStream) {
     let _ = tokio::time::timeout(CLOSE_WAIT, read_rest).await;
 }
 
+/// Ready when the client has ended: true; or when it seems that nothing of it is unanswered and it
+/// is to end at such a moment: false.
 fn poll(
     client: &Rc<Client>,
     shard: &Shard,
     timer: &mut Option<Pin<Box<Sleep>>>,
     room: &mut usize,
+    has_looked: bool,
     cx: &mut Context<'_>,
-) -> Poll<()> {
+) -> Poll<bool> {
     if !client.waker.borrow().will_wake(cx.waker()) {
         *client.waker.borrow_mut() = cx.waker().clone();
     }
@@ -95,16 +103,16 @@ fn poll(
         Client::pump(client, shard, now);
         let core = &mut *client.core.borrow_mut();
         if core.flush(cx).is_err() || core.dead || core.is_over(shard.config()) {
-            return Poll::Ready(());
+            return Poll::Ready(true);
         }
         let mut again = false;
         if !core.ending && !core.is_full(shard.config()) {
             match core.poll_read(room, cx) {
                 Poll::Ready(Ok(())) => again = true,
-                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Err(_)) => return Poll::Ready(true),
                 Poll::Pending if core.draining && core.is_idle() => {
-                    core.ending = true;
-                    return Poll::Ready(());
+                    core.ending = has_looked;
+                    return Poll::Ready(has_looked);
                 }
                 Poll::Pending => {}
             }

@@ -80,6 +80,9 @@ async fn follow(
         // The server answers within a second even when nothing changes.
         let reply = read_reply(&mut stream, &mut decoder, &mut input);
         let reply = timeout(server_wait, reply).await??;
+        if reply.starts_with(b">") {
+            return Err(io::Error::other("the server is stopping"));
+        }
         let value = Value::parse(&reply).map_err(io::Error::other)?;
         let new: NodeView = match &value {
             Value::Bulk(Some(json)) => serde_json::from_slice(json).map_err(io::Error::other)?,

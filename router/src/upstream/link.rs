@@ -77,7 +77,7 @@ impl Upstream {
     pub(crate) fn check(&self, point: Point, queue_bytes_max: usize) -> Result<(), Park> {
         let queue = self.queue.borrow();
         if queue.blocks_point(point) {
-            return Err(Park::Frozen);
+            return Err(blocked(&queue));
         }
         if queue.unsent_bytes() >= queue_bytes_max {
             return Err(Park::Busy(self.node.name.to_string()));
@@ -87,8 +87,9 @@ impl Upstream {
 
     /// Whether a command on a whole arc has to wait.
     pub(crate) fn check_arc(&self, arc: &Arc, queue_bytes_max: usize) -> Result<(), Park> {
-        if self.queue.borrow().blocks_arc(arc) {
-            return Err(Park::Frozen);
+        let queue = self.queue.borrow();
+        if queue.blocks_arc(arc) {
+            return Err(blocked(&queue));
         }
         self.check(arc.start(), queue_bytes_max)
     }
@@ -141,12 +142,12 @@ impl Upstream {
         let mut reported = false;
         while !self.retired.get() {
             match timeout(shard.config().server_wait, self.connect(&shard)).await {
-                Ok(Ok(stream)) => {
+                Ok(Ok(connection)) => {
                     (pause, reported) = (BACKOFF.0, false);
                     self.connected.set(true);
                     self.broken.set(None);
                     self.queue.borrow_mut().made_progress(Instant::now());
-                    let end = self.drive(stream, &shard).await;
+                    let end = self.drive(connection, &shard).await;
                     self.connected.set(false);
                     if let Err(error) = end
                         && !self.retired.get()
@@ -175,7 +176,7 @@ impl Upstream {
         self.lose(&shard);
     }
 
-    async fn connect(&self, shard: &Shard) -> io::Result<TcpStream> {
+    async fn connect(&self, shard: &Shard) -> io::Result<Connection> {
         let Some(incarnation) = self.node.incarnation else {
             return Err(io::Error::other("its volume is not known yet"));
         };
@@ -185,16 +186,17 @@ impl Upstream {
         let hello = shard.config().access.greeting(&self.cluster, &incarnation);
         stream.write_all(hello.raw()).await?;
         let mut decoder = ReplyDecoder::new(shard.reply_limits());
-        let reply = read_reply(&mut stream, &mut decoder, &mut BytesMut::new()).await?;
+        let mut input = BytesMut::new();
+        let reply = read_reply(&mut stream, &mut decoder, &mut input).await?;
         if reply.starts_with(b"+") {
-            return Ok(stream);
+            return Ok(Connection { stream, decoder, input });
         }
         Err(io::Error::other(String::from_utf8_lossy(&reply).trim_end().to_owned()))
     }
 
-    async fn drive(&self, stream: TcpStream, shard: &Shard) -> io::Result<()> {
-        let decoder = ReplyDecoder::new(shard.reply_limits());
-        let mut connection = Connection { stream, decoder, input: BytesMut::new() };
+    async fn drive(&self, mut connection: Connection, shard: &Shard) -> io::Result<()> {
+        // Something may have come right behind the answer to the greeting.
+        self.take_replies(&mut connection, shard)?;
         // Without the cooperative budget, which would cut reads short while many clients are
         // flushed: `poll` bounds its own turn.
         tokio::task::unconstrained(poll_fn(|cx| self.poll(&mut connection, shard, cx))).await
@@ -223,9 +225,11 @@ impl Upstream {
                 }
                 Poll::Pending => false,
             };
-            if self.retired.get() && self.queue.borrow().is_empty() {
+            let queue = self.queue.borrow();
+            if queue.is_empty() && (self.retired.get() || queue.is_leaving()) {
                 return Poll::Ready(Ok(()));
             }
+            drop(queue);
             if !reading {
                 self.keep_waker(cx);
                 return Poll::Pending;
@@ -271,6 +275,10 @@ impl Upstream {
         while let Some(reply) =
             connection.decoder.decode(&mut connection.input).map_err(io::Error::other)?
         {
+            if reply.starts_with(b">") {
+                self.queue.borrow_mut().leave();
+                continue;
+            }
             let Some((flight, number)) = self.queue.borrow_mut().pop() else {
                 return Err(io::Error::other("an answer to nothing"));
             };
@@ -351,6 +359,10 @@ pub(crate) async fn read_reply(
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
+}
+
+fn blocked(queue: &Queue) -> Park {
+    if queue.is_leaving() { Park::Lost } else { Park::Frozen }
 }
 
 fn finish(flight: Flight, outcome: Outcome, shard: &Shard) {

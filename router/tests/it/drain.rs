@@ -1,3 +1,5 @@
+use std::sync::Arc as Shared;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::client::Client;
@@ -60,4 +62,38 @@ fn half_a_command_is_waited_for() {
     assert_eq!(client.reply(), "1");
     assert_eq!(client.try_value(), None);
     stopping.join().expect("no panic").expect("the router stopped in order");
+}
+
+#[test]
+fn a_server_that_leaves_is_left_without_a_command_in_doubt() {
+    let world = World::start(1);
+    let stop = Shared::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..4)
+        .map(|writer| {
+            let (mut client, stop) = (world.client(), Shared::clone(&stop));
+            thread::spawn(move || {
+                let mut n = 0;
+                while !stop.load(Ordering::Relaxed) || n < 100 {
+                    assert_eq!(client.ask(&format!("SET w{writer} {n}")), "OK");
+                    assert_eq!(client.ask(&format!("GET w{writer}")), n.to_string());
+                    n += 1;
+                }
+            })
+        })
+        .collect();
+    let mut old = world.nodes[0].clone();
+    for _ in 0..3 {
+        let before = old.executed().len();
+        until("commands are under way", || old.executed().len() > before + 100);
+        old.leave();
+        until("the router has left", || old.connections() == 0);
+        let records = old.records(ring::Arc::FULL);
+        let new = old.start_again(records);
+        world.announce(std::slice::from_ref(&new));
+        old = new;
+    }
+    stop.store(true, Ordering::Relaxed);
+    for writer in writers {
+        writer.join().expect("every command was answered");
+    }
 }

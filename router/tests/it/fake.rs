@@ -10,12 +10,16 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use handoff::{Incarnation, Server};
 use node_api::{Claim, NodeView};
-use resp::commands::{self, Id, Keys};
-use resp::{Command, CommandDecoder, Decoded, Limits, Protocol, Value, encode};
+use resp::commands::{self, Id};
+use resp::{Command, CommandDecoder, Decoded, Limits, encode};
 use ring::{Arc, ArcMap, ArcSet, Point};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+
+mod run;
+
+use run::run;
 
 type RecordKey = (Point, Bytes);
 
@@ -40,6 +44,9 @@ struct State {
     /// Commands executed, as text, without those of the protocol.
     executed: Vec<String>,
     greetings: usize,
+    connections: usize,
+    /// Routers are told to send nothing more.
+    leaving: bool,
     /// What routers have to show.
     token: Option<String>,
     refusals: usize,
@@ -185,6 +192,17 @@ impl Node {
         self.state().loading = why.map(str::to_owned);
     }
 
+    /// Tells routers to go, and takes no more connections.
+    pub(crate) fn leave(&self) {
+        self.state().leaving = true;
+        self.changes.send_modify(|_| {});
+    }
+
+    /// Connections that are open.
+    pub(crate) fn connections(&self) -> usize {
+        self.state().connections
+    }
+
     /// Asks routers for this from now on.
     pub(crate) fn ask_token(&self, token: &str) {
         self.state().token = Some(token.to_owned());
@@ -213,11 +231,18 @@ impl Node {
     }
 
     async fn serve(self, mut stream: TcpStream) {
-        let mut connection = Connection { node: self, marks: Vec::new(), router: false };
+        if self.state().leaving {
+            return;
+        }
+        self.state().connections += 1;
+        let node = self.clone();
+        let mut connection =
+            Connection { node: self, marks: Vec::new(), router: false, told: false };
         let mut decoder = CommandDecoder::new(Limits::default());
         let mut input = BytesMut::new();
         // An error is the end of the connection, whoever ended it.
         let _ = connection.serve(&mut stream, &mut decoder, &mut input).await;
+        node.state().connections -= 1;
     }
 }
 
@@ -225,6 +250,8 @@ struct Connection {
     node: Node,
     marks: Vec<Arc>,
     router: bool,
+    /// Whether the router knows that it leaves.
+    told: bool,
 }
 
 enum Done {
@@ -265,8 +292,16 @@ impl Connection {
                 }
             }
             stream.write_all(&output).await?;
-            if stream.read_buf(input).await? == 0 {
-                return Ok(());
+            let mut changes = self.node.changes.subscribe();
+            if self.router && !self.told && self.node.state().leaving {
+                self.told = true;
+                stream.write_all(b">1\r\n$7\r\nLEAVING\r\n").await?;
+            }
+            tokio::select! {
+                read = stream.read_buf(input) => if read? == 0 {
+                    return Ok(());
+                },
+                _ = changes.changed() => {}
             }
         }
     }
@@ -363,113 +398,6 @@ fn points(command: &Command) -> Vec<(Point, Option<Point>)> {
     }
     let places = spec.key_places(command.len());
     places.map(|place| (Point::of(command.arg(place).unwrap_or_default()), None)).collect()
-}
-
-fn run(state: &mut State, command: &Command, output: &mut BytesMut) {
-    let spec = commands::lookup(command.name()).expect("a known command");
-    let Keys { step, .. } = spec.keys;
-    let keys: Vec<RecordKey> = spec
-        .key_places(command.len())
-        .map(|place| record_key(&command.arg_bytes(place).unwrap_or_default()))
-        .collect();
-    let word = |place: usize| command.arg_bytes(place).unwrap_or_default();
-    let bulk = |output: &mut BytesMut, value: Option<&Bytes>| match value {
-        Some(value) => encode::bulk(output, value),
-        None => encode::null(output, Protocol::Resp2),
-    };
-    match (spec.id, &keys[..]) {
-        (Id::Get, [key]) => bulk(output, state.keys.get(key)),
-        (Id::Set | Id::MSet, keys) => {
-            for (i, key) in keys.iter().enumerate() {
-                state.keys.insert(key.clone(), word(2 + i * step));
-            }
-            encode::ok(output);
-        }
-        (Id::Append, [key]) => {
-            let mut value = BytesMut::from(&state.keys.remove(key).unwrap_or_default()[..]);
-            value.extend_from_slice(&word(2));
-            encode::integer(output, i64::try_from(value.len()).expect("short"));
-            state.keys.insert(key.clone(), value.freeze());
-        }
-        (Id::MGet, keys) => {
-            encode::array_header(output, keys.len());
-            keys.iter().for_each(|key| bulk(output, state.keys.get(key)));
-        }
-        (Id::Del | Id::Unlink, keys) => {
-            let gone = keys.iter().filter(|key| state.keys.remove(key).is_some()).count();
-            encode::integer(output, i64::try_from(gone).expect("few"));
-        }
-        (Id::Exists | Id::Touch, keys) => {
-            let found = keys.iter().filter(|key| state.keys.contains_key(key)).count();
-            encode::integer(output, i64::try_from(found).expect("few"));
-        }
-        (Id::RingkvScan | Id::RingkvCount | Id::RingkvFlush, _) => {
-            run_piece(state, spec.id, command, output);
-        }
-        (Id::RingkvGet | Id::RingkvPut | Id::RingkvRemove, [key]) => {
-            run_versioned(state, spec.id, key, command, output);
-        }
-        (id, _) => encode::error(output, &format!("ERR {id:?} is not scripted")),
-    }
-}
-
-fn run_piece(state: &mut State, id: Id, command: &Command, output: &mut BytesMut) {
-    let arc = arc(command);
-    let limit: usize = number(command, 3);
-    let inside = state.keys.keys().filter(|(point, _)| arc.contains(*point));
-    let found: Vec<RecordKey> = inside.take(limit + 1).cloned().collect();
-    let next = found.get(limit).map(|(point, _)| point.to_string());
-    let found = found.get(..limit).unwrap_or(&found);
-    let next = Value::Bulk(next.map(Bytes::from));
-    let answer = match id {
-        Id::RingkvScan => {
-            let names = found.iter().map(|(_, key)| Value::Bulk(Some(key.clone())));
-            Value::Array(Some(names.collect()))
-        }
-        _ => Value::Integer(i64::try_from(found.len()).expect("few")),
-    };
-    if id == Id::RingkvFlush {
-        for key in found {
-            state.keys.remove(key);
-        }
-    }
-    Value::Array(Some(vec![next, answer])).encode(output, Protocol::Resp2);
-}
-
-/// The version of a value is its length.
-fn run_versioned(
-    state: &mut State,
-    id: Id,
-    key: &RecordKey,
-    command: &Command,
-    output: &mut BytesMut,
-) {
-    let version = |value: &Bytes| Value::Integer(i64::try_from(value.len()).expect("short"));
-    let old = state.keys.get(key).cloned();
-    let current = old.as_ref().map_or(Value::Bulk(None), version);
-    let wanted = (2..command.len()).find(|place| command.arg_is(*place, "IFMATCH"));
-    let matched = wanted.is_none_or(|place| {
-        old.as_ref().is_some_and(|old| old.len() == number::<usize>(command, place + 1))
-    });
-    let absent = command.arg_is(3, "IFNONE");
-    let answer = match (id, old) {
-        (Id::RingkvGet, None) => Value::Bulk(None),
-        (Id::RingkvGet, Some(old)) => {
-            Value::Array(Some(vec![Value::Bulk(Some(old)), current, Value::Integer(1_500)]))
-        }
-        (Id::RingkvPut, old) if matched && !(absent && old.is_some()) => {
-            let value = command.arg_bytes(2).unwrap_or_default();
-            let answer = Value::Array(Some(vec![Value::Integer(1), version(&value)]));
-            state.keys.insert(key.clone(), value);
-            answer
-        }
-        (Id::RingkvRemove, Some(_)) if matched => {
-            state.keys.remove(key);
-            Value::Array(Some(vec![Value::Integer(1), current]))
-        }
-        _ => Value::Array(Some(vec![Value::Integer(0), current])),
-    };
-    answer.encode(output, Protocol::Resp2);
 }
 
 fn record_key(key: &Bytes) -> RecordKey {

@@ -82,10 +82,15 @@ impl World {
         let new = old.start_again(records);
         let mut nodes = self.nodes.clone();
         nodes[index] = new.clone();
-        self.memberships.send_modify(|known| {
-            *known = Membership { generation: known.generation + 1, ..membership(&nodes) };
-        });
+        self.announce(&nodes);
         new
+    }
+
+    /// The membership says from now on that these are the servers.
+    pub(crate) fn announce(&self, nodes: &[Node]) {
+        self.memberships.send_modify(|known| {
+            *known = Membership { generation: known.generation + 1, ..membership(nodes) };
+        });
     }
 
     /// Moves an arc with its records from one server to another, as a handoff does.

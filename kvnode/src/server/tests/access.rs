@@ -113,6 +113,7 @@ fn a_router_shows_its_token_in_place_of_the_password() {
             ],
         )
         .await;
+        drop(router);
         harness.finish().await;
     });
 }

@@ -225,6 +225,31 @@ fn what_breaks_the_protocol_is_not_taken() {
 }
 
 #[test]
+fn a_stopping_target_decides_first() {
+    let (mut cluster, arcs) = receiving();
+    let (mut source, answer) = FakeSource::answer_to(&cluster, &arcs, Standing::Copying);
+    assert_eq!(answer, ToSource::NotYet(Cursor::default()));
+    let name = keys(&arcs).next().unwrap();
+    source.send_all(vec![record(&name, 10, Some("value"))], whole(&arcs, 10));
+    let node = cluster.nodes.remove("b").unwrap();
+    let peer = node.peer.clone();
+    let stopping = std::thread::spawn(move || node.stop());
+    while TcpStream::connect(&peer).is_ok() {
+        std::thread::yield_now();
+    }
+    let end = End { attempt: 1, watermark: 10, wall_clock_ms: 1, version_clock: 10 };
+    source.say(&ToTarget::End(end));
+    source.wait_for(|answer| matches!(answer, ToSource::Yes(_)));
+    source.say(&ToTarget::Given);
+    source.wait_for(|answer| *answer == ToSource::Settled);
+    stopping.join().unwrap();
+    cluster.start("b");
+    assert_eq!(cluster.handoff("b", ID).unwrap().phase, Phase::Owned);
+    assert_eq!(cluster.state("b").owned.arcs(), arcs);
+    assert_eq!(cluster.count("b", &arcs).keys, 1);
+}
+
+#[test]
 fn a_source_without_the_token_is_refused() {
     let token = |text: &[u8]| ToTarget::Token(Secret::new(text).unwrap());
     let secret = Some(Secret::new(b"t0ken").unwrap());
