@@ -85,7 +85,10 @@ async fn follow(mut source: impl MembershipSource, news: mpsc::Sender<News>) {
             }
             Err(error) => {
                 if !std::mem::replace(&mut reported, true) {
-                    tracing::warn!(%error, "keeping the last known servers");
+                    match &known {
+                        Some(_) => tracing::warn!(%error, "keeping the last known servers"),
+                        None => tracing::warn!(%error, "no servers are known yet"),
+                    }
                 }
                 sleep(pause).await;
                 pause = (pause * 2).min(BACKOFF.1);

@@ -34,6 +34,8 @@ pub(crate) struct KubernetesSource {
     client: LazyClient,
     watches: Option<Watches>,
     known: Known,
+    /// What is wrong with the KvCluster, told once.
+    told: Option<String>,
     facts: watch::Sender<Shared<Facts>>,
 }
 
@@ -52,7 +54,7 @@ impl KubernetesSource {
     ) -> (Self, watch::Receiver<Shared<Facts>>) {
         let (facts, published) = watch::channel(Shared::default());
         let known = Known::new(cluster.clone());
-        (Self { cluster, client, watches: None, known, facts }, published)
+        (Self { cluster, client, watches: None, known, told: None, facts }, published)
     }
 
     async fn watches(&mut self) -> Result<&mut Watches, MembershipError> {
@@ -121,7 +123,13 @@ impl MembershipSource for KubernetesSource {
                 let event = event.map_err(|error| self.failed(error, CLUSTERS))?;
                 let taken = self.known.take_cluster(event);
                 self.facts.send_replace(self.known.facts());
-                taken.map_err(MembershipError::Unavailable)?;
+                let news = taken.as_ref().err().filter(|why| self.told.as_ref() != Some(why));
+                if taken.is_ok() {
+                    self.told = None;
+                } else if let Some(why) = news.cloned() {
+                    self.told = Some(why.clone());
+                    return Err(MembershipError::Unavailable(why));
+                }
             }
             event = watches.slices.next() => {
                 let event = event.ok_or_else(ended)?;
