@@ -1,7 +1,7 @@
 //! Shell. A way from the tests to a port inside of Kubernetes, by `kubectl port-forward`.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 
 use anyhow::Context;
 use e2e::resp::Client;
@@ -13,6 +13,8 @@ use super::cluster::Cluster;
 pub(crate) struct Forward {
     child: Child,
     address: String,
+    /// Kept open: kubectl ends where it cannot print.
+    _stdout: BufReader<ChildStdout>,
 }
 
 impl Forward {
@@ -27,10 +29,10 @@ impl Forward {
             .stderr(Stdio::inherit())
             .spawn()
             .context("cannot start kubectl")?;
-        let stdout = child.stdout.take().context("no output")?;
-        let mut forward = Self { child, address: String::new() };
+        let mut stdout = BufReader::new(child.stdout.take().context("no output")?);
         let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
+        stdout.read_line(&mut line)?;
+        let mut forward = Self { child, address: String::new(), _stdout: stdout };
         let address = line.split(' ').nth(2).filter(|word| word.starts_with("127.0.0.1:"));
         address.with_context(|| format!("port-forward: {line}"))?.clone_into(&mut forward.address);
         Ok(forward)

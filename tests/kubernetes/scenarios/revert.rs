@@ -75,16 +75,19 @@ fn uids(cluster: &Cluster) -> anyhow::Result<BTreeMap<String, String>> {
     Ok(pods.iter().map(|(name, pod)| (name.clone(), uid(pod))).collect())
 }
 
-/// The version of everything that belongs to the cluster.
+/// The version of everything that belongs to the cluster, or where others write a status, how
+/// often it was changed apart from that.
 fn versions(cluster: &Cluster) -> anyhow::Result<BTreeMap<String, String>> {
     let kinds = "kvclusters,statefulsets,deployments,services,secrets,serviceaccounts,\
-        roles,rolebindings,poddisruptionbudgets,networkpolicies,pods,persistentvolumeclaims";
+        roles,rolebindings,poddisruptionbudgets,networkpolicies,persistentvolumeclaims";
     let objects = cluster.kubectl.list(&[kinds])?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let entries = objects.iter().map(|object| {
         let kind = text(&object["kind"]).to_lowercase();
         let name = format!("{kind}/{}", text(&object["metadata"]["name"]));
-        (name, text(&object["metadata"]["resourceVersion"]))
+        let metadata = &object["metadata"];
+        let generation = metadata["generation"].as_u64().map(|count| format!("change {count}"));
+        (name, generation.unwrap_or_else(|| text(&metadata["resourceVersion"])))
     });
     Ok(entries.collect())
 }
