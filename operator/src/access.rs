@@ -11,6 +11,7 @@ use shell::rng::{OsRng, Rng as _};
 use crate::apply::ApplyError;
 use crate::build;
 use crate::controller::Context;
+use crate::refusal::in_words;
 use crate::validate::ValidCluster;
 
 /// What a cluster's parts know each other by.
@@ -31,7 +32,7 @@ pub(crate) enum AccessError {
     #[error(transparent)]
     Apply(#[from] ApplyError),
     /// The API server refused.
-    #[error("cannot read the Secret {name}: {source}")]
+    #[error("cannot read the Secret {name}: {}", in_words(source))]
     Api { name: String, source: kube::Error },
 }
 

@@ -6,12 +6,13 @@ use crd::{KvCluster, KvClusterStatus};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
-use kube::{Client, Error, ResourceExt};
+use kube::{Client, Error, Resource as _, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::facts::RETIRED;
 use crate::news::News;
 use crate::plan::{ClaimRef, Step};
+use crate::refusal::in_words;
 
 /// One cluster, as the steps need it.
 pub(crate) struct Actor<'a> {
@@ -24,7 +25,7 @@ pub(crate) struct Actor<'a> {
 
 /// A step that was refused.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {action} {object}: {source}")]
+#[error("cannot {action} {object}: {}", in_words(source))]
 pub(crate) struct StepError {
     action: &'static str,
     object: String,
@@ -40,6 +41,12 @@ impl Actor<'_> {
                 let done = self.patch_claim("mark", claim, mark, None).await?;
                 let note = format!("{server} owns nothing any more and leaves");
                 Ok(done.then(|| News::normal("ServerRetired", "ScaleDown", note).of(server)))
+            }
+            Step::OwnClaim { claim, is_owned } => {
+                let owners = if *is_owned { json!([self.owner()]) } else { json!([]) };
+                let metadata = json!({ "ownerReferences": owners });
+                self.patch_claim("settle the owner of", claim, metadata, None).await?;
+                Ok(None)
             }
             Step::Unmark { claim, .. } => {
                 let mark = json!({ "annotations": { RETIRED: Value::Null } });
@@ -59,6 +66,16 @@ impl Actor<'_> {
                 self.replace_pod(server, uid, *is_broken).await
             }
         }
+    }
+
+    /// The custom resource, as an owner.
+    fn owner(&self) -> Value {
+        json!({
+            "apiVersion": KvCluster::api_version(&()),
+            "kind": KvCluster::kind(&()),
+            "name": self.names.0,
+            "uid": self.uid,
+        })
     }
 
     async fn patch_claim(

@@ -17,6 +17,8 @@ use kube::{Client, Error, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::refusal::in_words;
+
 /// Who applies: the field manager of everything that the operator owns.
 pub(crate) const FIELD_MANAGER: &str = "ringkv-operator";
 
@@ -25,7 +27,7 @@ type Key = (String, String, String);
 
 /// An object that could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {action} {kind} {namespace}/{name}: {source}")]
+#[error("cannot {action} {kind} {namespace}/{name}: {}", in_words(source))]
 pub(crate) struct ApplyError {
     action: &'static str,
     kind: String,

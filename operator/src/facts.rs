@@ -65,6 +65,8 @@ pub(crate) struct ClaimFacts {
     pub(crate) size: String,
     /// The cluster whose volume it is.
     pub(crate) cluster_id: Option<String>,
+    /// The UIDs of those with whom it goes.
+    pub(crate) owners: Vec<String>,
 }
 
 impl SetFacts {
@@ -156,6 +158,7 @@ impl ClaimFacts {
             retired: claim.annotations().get(RETIRED).cloned(),
             size: requested_size(claim),
             cluster_id: claim.labels().get(crd::names::CLUSTER_ID_LABEL).cloned(),
+            owners: claim.owner_references().iter().map(|owner| owner.uid.clone()).collect(),
         }
     }
 

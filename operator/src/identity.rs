@@ -12,6 +12,7 @@ use kube::api::{Api, ListParams, Patch, PatchParams};
 use serde_json::json;
 
 use crate::controller::Context;
+use crate::refusal::in_words;
 
 /// Why it is not known which cluster a resource stands for.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +30,7 @@ pub(crate) enum IdentityError {
     #[error("`{id}` is not the id of a cluster: 32 hexadecimal digits")]
     Malformed { id: String },
     /// The API server refused.
-    #[error("cannot settle the cluster's id: {0}")]
+    #[error("cannot settle the cluster's id: {}", in_words(.0))]
     Api(#[from] kube::Error),
 }
 

@@ -22,6 +22,7 @@ mod news;
 mod objects;
 mod plan;
 mod reconcile;
+mod refusal;
 mod request;
 mod ring_store;
 mod status;

@@ -2,6 +2,7 @@
 
 use crd::{ConditionType, KvClusterStatus, RebalanceStatus, condition_reasons as reason};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use rebalance::Rebalance;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +38,12 @@ impl News {
     }
 }
 
-/// What has happened between two statuses.
-pub(crate) fn between(before: Option<&KvClusterStatus>, after: &KvClusterStatus) -> Vec<News> {
+/// What has happened between two statuses; `last` is the change of the ring that ended last.
+pub(crate) fn between(
+    before: Option<&KvClusterStatus>,
+    after: &KvClusterStatus,
+    last: Option<&Rebalance>,
+) -> Vec<News> {
     let mut news = Vec::new();
     let changed = |of| {
         let (old, new) = (before.and_then(|status| condition(status, of)), condition(after, of)?);
@@ -84,7 +89,12 @@ pub(crate) fn between(before: Option<&KvClusterStatus>, after: &KvClusterStatus)
         (Some(open), None) => news.push(News::normal(
             "RebalanceFinished",
             scale(open),
-            format!("{} to {} servers; {} keys moved", open.from, open.to, open.keys_moved),
+            match last {
+                Some(last) => {
+                    format!("{} to {} servers; {} keys moved", last.from, last.to, last.keys_moved)
+                }
+                None => format!("{} to {} servers", open.from, open.to),
+            },
         )),
         (Some(old), Some(new)) if (old.from, old.to) != (new.from, new.to) => {
             news.push(News::normal(

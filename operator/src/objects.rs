@@ -7,13 +7,14 @@ use crate::facts::{Facts, SetFacts};
 use crate::validate::ValidCluster;
 
 impl Context {
-    /// Brings every object of the cluster to its form, with so many server pods.
+    /// Brings every object of the cluster to its form, with so many server pods. Says whether
+    /// the StatefulSet was written.
     pub(crate) async fn apply(
         &self,
         cluster: &ValidCluster,
         facts: &Facts,
         server_pods: i32,
-    ) -> Result<(), ApplyError> {
+    ) -> Result<bool, ApplyError> {
         let claim_size = facts.stateful_set.as_ref().and_then(SetFacts::claim_size);
         let Objects {
             node_access,
@@ -52,8 +53,8 @@ impl Context {
         for policy in [node_policy, router_policy] {
             applier.apply(&watched.policies, &policy).await?;
         }
-        applier.apply(&watched.stateful_sets, &stateful_set).await?;
+        let is_set_written = applier.apply(&watched.stateful_sets, &stateful_set).await?;
         applier.apply(&watched.deployments, &router).await?;
-        Ok(())
+        Ok(is_set_written)
     }
 }

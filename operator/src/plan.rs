@@ -13,6 +13,9 @@ use ring::RingDocument;
 
 use crate::facts::{ClaimFacts, Facts, PodFacts};
 
+/// In the place of an incarnation: the server never joined.
+const UNUSED: &str = "unused";
+
 /// What a plan is made from.
 #[derive(Clone, Copy)]
 pub(crate) struct PlanInput<'a> {
@@ -20,6 +23,11 @@ pub(crate) struct PlanInput<'a> {
     /// The servers that are asked for.
     pub(crate) replicas: i32,
     pub(crate) when_scaled: PvcRetention,
+    pub(crate) when_deleted: PvcRetention,
+    /// Of the resource, with which volumes go that shall.
+    pub(crate) uid: &'a str,
+    /// The cluster's name for its volumes.
+    pub(crate) cluster_id: &'a str,
     /// The size of volumes that is asked for, in bytes.
     pub(crate) storage_bytes: u128,
     pub(crate) facts: &'a Facts,
@@ -45,8 +53,10 @@ pub(crate) struct Plan {
 /// One thing to do to one pod or volume.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Note on the claim that its server retired, as this incarnation.
+    /// Note on the claim that its server retired, as this incarnation, or never joined.
     MarkRetired { server: String, claim: ClaimRef, incarnation: String },
+    /// Have the claim deleted with the cluster, or not.
+    OwnClaim { claim: ClaimRef, is_owned: bool },
     /// Take that back: the server is wanted again.
     Unmark { server: String, claim: ClaimRef },
     /// Delete the claim of a server that retired, or never had a volume.
@@ -85,7 +95,7 @@ pub(crate) fn plan(input: &PlanInput<'_>) -> Plan {
     let pods = planner.pods(&mut steps);
     planner.settle_claims(pods, &mut steps);
     steps.extend(planner.replacement());
-    let outdated_pods = planner.outdated().count();
+    let outdated_pods = planner.of_older_revision().count();
     Plan { members: planner.members(), pods, steps, outdated_pods }
 }
 
@@ -185,13 +195,20 @@ impl Planner<'_> {
         }
     }
 
-    /// The claim of a server that retired is marked before its pod goes, where it shall go too.
+    /// The claim of a server that retired is marked before its pod goes, where it shall go too; so
+    /// is that of a server that never joined, if the claim was made for this cluster.
     fn mark(&self, server: &str) -> Option<Step> {
         let claim = self.input.facts.claims.get(server)?;
-        let status = self.servers.get(server).filter(|one| one.role == ServerRole::Retired)?;
-        let incarnation = status.incarnation.clone()?;
+        let status = self.servers.get(server).filter(|one| one.role == ServerRole::Retired);
+        let incarnation = match status {
+            Some(status) => status.incarnation.clone()?,
+            None if !claim.is_bound => return None,
+            None if claim.cluster_id.as_deref() != Some(self.input.cluster_id) => return None,
+            None => UNUSED.to_owned(),
+        };
         let is_due = self.input.when_scaled == PvcRetention::Delete
             && !claim.is_terminating
+            && (claim.retired.is_none() || status.is_some())
             && claim.retired.as_ref() != Some(&incarnation);
         is_due.then(|| Step::MarkRetired {
             server: server.to_owned(),
@@ -211,6 +228,7 @@ impl Planner<'_> {
             if claim.is_terminating {
                 continue;
             }
+            steps.extend(self.ownership(claim));
             let is_kept = self.is_wanted(server) || self.is_listed(server);
             if is_kept {
                 if claim.retired.is_some() {
@@ -222,6 +240,15 @@ impl Planner<'_> {
                 steps.push(Step::DeleteClaim { server: server.clone(), claim: claim.into() });
             }
         }
+    }
+
+    /// Whether a claim goes with the cluster, once it is bound: until then the scheduler writes it.
+    fn ownership(&self, claim: &ClaimFacts) -> Option<Step> {
+        let is_owned = self.input.when_deleted == PvcRetention::Delete;
+        let is_ours = claim.cluster_id.as_deref() == Some(self.input.cluster_id);
+        let differs = claim.owners.iter().any(|uid| uid == self.input.uid) != is_owned;
+        (is_ours && claim.is_bound && differs)
+            .then(|| Step::OwnClaim { claim: claim.into(), is_owned })
     }
 
     /// Only a volume whose server retired, or one that never was, and only once nothing uses it.
@@ -236,13 +263,16 @@ impl Planner<'_> {
             })
     }
 
-    /// Pods of an older revision that are not on their way out yet.
-    fn outdated(&self) -> impl Iterator<Item = (&String, &PodFacts)> {
+    fn of_older_revision(&self) -> impl Iterator<Item = (&String, &PodFacts)> {
         let set = self.input.facts.stateful_set.as_ref();
         let revision = set.and_then(|set| set.update_revision.as_deref());
-        self.input.facts.pods.iter().filter(move |(_, pod)| {
-            !pod.is_terminating && revision.is_some_and(|revision| pod.revision != revision)
-        })
+        let pods = self.input.facts.pods.iter();
+        pods.filter(move |(_, pod)| revision.is_some_and(|revision| pod.revision != revision))
+    }
+
+    /// Pods of an older revision that are not on their way out yet.
+    fn outdated(&self) -> impl Iterator<Item = (&String, &PodFacts)> {
+        self.of_older_revision().filter(|(_, pod)| !pod.is_terminating)
     }
 
     /// The pod to replace now, if one may be: broken ones of an older revision at once, others one

@@ -19,7 +19,8 @@ use crate::coordinators::{Key, Settings};
 use crate::facts::{ClaimFacts, Facts, PodFacts, SetFacts};
 use crate::identity::IdentityError;
 use crate::news::News;
-use crate::plan::{Plan, PlanInput, plan};
+use crate::plan::{Plan, PlanInput, Step, plan};
+use crate::refusal::in_words;
 use crate::status::{Obstacle, Pending, Seen};
 use crate::validate::{ValidCluster, validate};
 use crate::watches::{Cluster, of_cluster};
@@ -46,7 +47,7 @@ pub(crate) enum ReconcileError {
     #[error(transparent)]
     Step(#[from] StepError),
     /// The status could not be written.
-    #[error("cannot tell the status: {0}")]
+    #[error("cannot tell the status: {}", in_words(.0))]
     Tell(#[source] kube::Error),
 }
 
@@ -93,7 +94,10 @@ impl Look<'_> {
             self.context.tell(self.object, before, Obstacle::Paused).await?;
             return Ok(Action::await_change());
         }
-        let id = self.context.cluster_id(self.cluster).await?;
+        let id = match self.context.cluster_id(self.cluster).await {
+            Ok(id) => id,
+            Err(error) => return self.failed(error.into()).await,
+        };
         let valid = match validate(self.cluster, id, &self.context.config.image) {
             Ok(valid) => valid,
             Err(error) => {
@@ -104,12 +108,15 @@ impl Look<'_> {
         };
         match self.carry_out(&valid).await {
             Ok(()) => Ok(Action::await_change()),
-            Err(error) => {
-                let obstacle = Obstacle::Failed(error.to_string());
-                self.context.tell(self.object, self.before(), obstacle).await?;
-                Err(error)
-            }
+            Err(error) => self.failed(error).await,
         }
+    }
+
+    /// Tells what went wrong; it is tried again.
+    async fn failed(&self, error: ReconcileError) -> Result<Action, ReconcileError> {
+        let obstacle = Obstacle::Failed(error.to_string());
+        self.context.tell(self.object, self.before(), obstacle).await?;
+        Err(error)
     }
 
     fn before(&self) -> Option<KvClusterStatus> {
@@ -136,7 +143,13 @@ impl Look<'_> {
         if let Err(error) = coordinator.set_members(&plan.members) {
             tracing::debug!(%error, "the servers cannot be asked for yet");
         }
-        Box::pin(self.context.apply(valid, &facts, plan.pods)).await?;
+        let is_applied = Box::pin(self.context.apply(valid, &facts, plan.pods)).await?;
+        let pods = facts.stateful_set.as_ref().map(|set| set.replicas);
+        if let Some(before) = pods.filter(|before| is_applied && *before != plan.pods) {
+            let note = format!("{before} to {} server pods", plan.pods);
+            let news = News::normal("PodsScaled", format!("Pods{before}To{}", plan.pods), note);
+            self.context.publish(self.object, news).await;
+        }
         let actor = Actor {
             client: &self.context.client,
             namespace: &self.key.0,
@@ -144,12 +157,23 @@ impl Look<'_> {
             uid: &settings.uid,
             storage_size: &self.cluster.spec.storage.size,
         };
+        let mut refused = None;
         for step in &plan.steps {
-            if let Some(news) = actor.take(step).await? {
-                self.context.publish(self.object, news).await;
+            match actor.take(step).await {
+                Ok(Some(news)) => self.context.publish(self.object, news).await,
+                Ok(None) => {}
+                // It keeps none of the others from being taken.
+                Err(error) => refused = refused.or(Some(error)),
             }
         }
-        self.tell(valid, &facts, &plan, document, &status).await
+        let next = self.status(valid, &facts, &plan, document, &status);
+        let Some(refused) = refused else {
+            return self.context.tell_status(self.object, self.before(), next, &status).await;
+        };
+        let obstacle = Obstacle::Failed(refused.to_string());
+        let next = obstacle.in_status(&next, self.object.meta().generation, &crate::tell::now());
+        self.context.tell_status(self.object, self.before(), next, &status).await?;
+        Err(refused.into())
     }
 
     fn plan(
@@ -163,6 +187,9 @@ impl Look<'_> {
             names: self.names(),
             replicas: self.cluster.spec.replicas,
             when_scaled: self.cluster.spec.pvc_retention_policy.when_scaled,
+            when_deleted: self.cluster.spec.pvc_retention_policy.when_deleted,
+            uid: &valid.uid,
+            cluster_id: &valid.cluster_id.to_string(),
             storage_bytes: valid.storage_bytes,
             facts,
             document,
@@ -239,30 +266,30 @@ impl Look<'_> {
         }
     }
 
-    async fn tell(
+    fn status(
         &self,
         valid: &ValidCluster,
         facts: &Facts,
         plan: &Plan,
         document: Option<&RingDocument>,
         status: &Status,
-    ) -> Result<(), ReconcileError> {
+    ) -> KvClusterStatus {
         let id = valid.cluster_id.to_string();
-        let growing = plan.steps.iter();
-        let growing =
-            growing.filter(|step| matches!(step, crate::plan::Step::GrowClaim { .. })).count();
+        let growing = plan.steps.iter().filter(|step| matches!(step, Step::GrowClaim { .. }));
         let seen = Seen {
             names: self.names(),
+            namespace: &valid.namespace,
             generation: self.cluster.metadata.generation,
             replicas: self.cluster.spec.replicas,
             cluster_id: Some(&id),
             document,
             facts,
             status,
-            pending: Pending { outdated_pods: plan.outdated_pods, growing_volumes: growing },
+            pending: Pending {
+                outdated_pods: plan.outdated_pods,
+                growing_volumes: growing.count(),
+            },
         };
-        let before = self.before();
-        let next = crate::status::status(&seen, before.as_ref(), &crate::tell::now());
-        self.context.tell_status(self.object, before, next).await
+        crate::status::status(&seen, self.before().as_ref(), &crate::tell::now())
     }
 }

@@ -7,6 +7,8 @@ use rebalance::{RingStore, RingStoreError};
 use ring::RingDocument;
 use serde_json::json;
 
+use crate::refusal::in_words;
+
 /// How often a swap is tried again because another field of the resource was written meanwhile.
 const SWAP_TRIES: usize = 10;
 
@@ -40,8 +42,11 @@ impl ResourceRingStore {
 
     /// The resource as it is now, and the document in it.
     async fn read(&self) -> Result<(KvCluster, Option<RingDocument>), RingStoreError> {
-        let cluster =
-            self.api.get(&self.name).await.map_err(|error| self.failed("read", &error))?;
+        let cluster = self
+            .api
+            .get(&self.name)
+            .await
+            .map_err(|error| self.failed("read", &in_words(&error)))?;
         if cluster.uid().as_deref() != Some(&*self.uid) {
             return Err(self.failed("read", &"the resource was deleted and made anew"));
         }
@@ -83,7 +88,7 @@ impl RingStore for ResourceRingStore {
                 Err(error) => last = Some(error),
             }
         }
-        let error = last.map_or_else(String::new, |error| error.to_string());
+        let error = last.as_ref().map_or_else(String::new, in_words);
         Err(self.failed("write", &error))
     }
 }

@@ -14,10 +14,13 @@ use crate::facts::Facts;
 /// The longest message of a condition, in characters.
 const MAX_MESSAGE: usize = 1_000;
 
+const NO_ROUTER: &str = "no router is ready; clients reach no server through the Service";
+
 /// What the status is made from.
 #[derive(Clone, Copy)]
 pub(crate) struct Seen<'a> {
     pub(crate) names: Names<'a>,
+    pub(crate) namespace: &'a str,
     pub(crate) generation: Option<i64>,
     /// The servers that are asked for.
     pub(crate) replicas: i32,
@@ -222,8 +225,7 @@ impl Seen<'_> {
             return Verdict::new(of, false, reason::SERVERS_UNAVAILABLE, absent.join("; "));
         }
         if self.facts.routers_available == 0 {
-            let message = "no router is ready; clients reach no server through the Service";
-            return Verdict::new(of, false, reason::ROUTERS_UNAVAILABLE, message);
+            return Verdict::new(of, false, reason::ROUTERS_UNAVAILABLE, NO_ROUTER);
         }
         Verdict::new(of, true, reason::ALL_ARCS_SERVED, "every key has a server that answers")
     }
@@ -248,6 +250,9 @@ impl Seen<'_> {
             );
             return Verdict::new(of, true, reason::ROLLING, message);
         }
+        if self.is_restarting() {
+            return Verdict::new(of, true, reason::RESTARTING, "a server pod is starting");
+        }
         if self.pending.growing_volumes > 0 {
             let message = format!("{} volumes are growing", self.pending.growing_volumes);
             return Verdict::new(of, true, reason::GROWING_VOLUMES, message);
@@ -266,6 +271,9 @@ impl Seen<'_> {
         }
         if let Some(why) = self.blocked() {
             return Verdict::new(of, true, reason::BLOCKED, why);
+        }
+        if self.is_bootstrapped() && self.facts.routers_available == 0 {
+            return Verdict::new(of, true, reason::ROUTERS_UNAVAILABLE, NO_ROUTER);
         }
         Verdict::new(of, false, reason::AS_SPECIFIED, "nothing is wrong")
     }
@@ -306,10 +314,21 @@ impl Seen<'_> {
     }
 
     fn is_scaling(&self) -> bool {
+        let asked_for = usize::try_from(self.replicas).unwrap_or(0);
+        let in_ring = self.document.map_or(0, |document| document.members.len());
+        let pods = self.facts.stateful_set.as_ref().map(|set| set.replicas);
         self.open_rebalance().is_some()
             || self.status.state == ClusterState::Moving
-            || self.facts.pods.len() != usize::try_from(self.replicas).unwrap_or(0)
+            || in_ring != asked_for
+            || pods.is_some_and(|pods| pods != self.replicas)
             || self.status.servers.iter().any(|one| one.role != ServerRole::Member)
+    }
+
+    /// Whether a pod is on its way back.
+    fn is_restarting(&self) -> bool {
+        let pods = &self.facts.pods;
+        pods.len() != usize::try_from(self.replicas).unwrap_or(0)
+            || pods.values().any(|pod| pod.is_terminating || !pod.is_ready)
     }
 
     fn scaling(&self) -> String {
@@ -334,12 +353,13 @@ impl Seen<'_> {
             let server = &lost.server;
             format!(
                 "the volume {} of {} is gone, and with it {:.1} % of the ring. Bring it back; or \
-                 accept that this data is lost: kubectl annotate kvcluster {} --overwrite \
-                 {ACCEPT_DATA_LOSS}={}/{}",
+                 accept that this data is lost: kubectl annotate kvcluster {} --namespace \
+                 {} --overwrite {ACCEPT_DATA_LOSS}={}/{}",
                 server.incarnation,
                 server.name,
                 lost.share * 100.0,
                 self.names.0,
+                self.namespace,
                 server.name,
                 server.incarnation
             )
@@ -350,13 +370,15 @@ impl Seen<'_> {
     /// What the cluster is doing, in a few words.
     fn phase(&self, verdicts: &[Verdict]) -> String {
         let [available, progressing, degraded, _] = verdicts else { return String::new() };
-        if degraded.holds && degraded.reason != reason::SERVERS_UNAVAILABLE {
+        let is_away = [reason::SERVERS_UNAVAILABLE, reason::ROUTERS_UNAVAILABLE];
+        if degraded.holds && !is_away.contains(&degraded.reason) {
             return degraded.reason.to_owned();
         }
         match progressing.reason {
-            reason::BOOTSTRAPPING | reason::ROLLING | reason::GROWING_VOLUMES => {
-                progressing.reason.to_owned()
-            }
+            reason::BOOTSTRAPPING
+            | reason::ROLLING
+            | reason::GROWING_VOLUMES
+            | reason::RESTARTING => progressing.reason.to_owned(),
             reason::SCALING => match self.open_rebalance() {
                 Some(open) => format!("Scaling {} to {}", open.from, open.to),
                 None => "Scaling".to_owned(),

@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource as _;
 use kube::api::{Api, Patch, PatchParams};
+use rebalance::Status;
 use serde_json::{Value, json};
 use shell::clock::{Clock as _, SystemClock};
 
@@ -29,15 +30,17 @@ impl Context {
     ) -> Result<(), ReconcileError> {
         let base = before.clone().or_else(|| self.told(&key(object))).unwrap_or_default();
         let next = obstacle.in_status(&base, object.meta().generation, &now());
-        self.tell_status(object, before, next).await
+        self.tell_status(object, before, next, &Status::default()).await
     }
 
-    /// Writes the status, if it is another than the one before.
+    /// Writes the status, if it is another than the one before. What the coordinator says of the
+    /// ring is for telling what has happened.
     pub(crate) async fn tell_status(
         &self,
         object: &Cluster,
         before: Option<KvClusterStatus>,
         next: KvClusterStatus,
+        ring: &Status,
     ) -> Result<(), ReconcileError> {
         let key = key(object);
         let next = KvClusterStatus { ring: None, ..next };
@@ -56,7 +59,7 @@ impl Context {
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return Ok(()),
             Err(error) => return Err(ReconcileError::Tell(error)),
         }
-        for one in news::between(known.as_ref(), &next) {
+        for one in news::between(known.as_ref(), &next, ring.last_rebalance.as_ref()) {
             self.publish(object, one).await;
         }
         self.remember_told(&key, next);

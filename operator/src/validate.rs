@@ -3,8 +3,7 @@
 
 use crd::names::Names;
 use crd::{
-    Auth, Durability, ImagePullPolicy, KvCluster, KvClusterSpec, NodeSettings, PvcRetention,
-    RouterSettings,
+    Auth, Durability, ImagePullPolicy, KvCluster, KvClusterSpec, NodeSettings, RouterSettings,
 };
 use handoff::ClusterId;
 use kube::ResourceExt;
@@ -35,7 +34,6 @@ pub(crate) struct ValidCluster {
     pub(crate) storage_size: String,
     pub(crate) storage_bytes: u128,
     pub(crate) storage_class: Option<String>,
-    pub(crate) volumes_when_deleted: PvcRetention,
     pub(crate) auth: Option<Auth>,
     pub(crate) node: NodeSettings,
     pub(crate) router: RouterSettings,
@@ -96,7 +94,6 @@ pub(crate) fn validate(
         storage_bytes: storage_bytes(&spec.storage.size)?,
         storage_size: spec.storage.size.clone(),
         storage_class: spec.storage.class.clone(),
-        volumes_when_deleted: spec.pvc_retention_policy.when_deleted,
         auth,
         node: spec.node.clone(),
         router: spec.router.clone(),

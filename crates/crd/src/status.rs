@@ -127,7 +127,7 @@ impl ConditionType {
     }
 }
 
-/// The reasons of conditions; docs/operations.md says what each one means.
+/// The reasons of conditions; docs/kubernetes.md says what each one means.
 pub mod condition_reasons {
     /// Available: every server serves what it owns.
     pub const ALL_ARCS_SERVED: &str = "AllArcsServed";
@@ -143,6 +143,8 @@ pub mod condition_reasons {
     pub const SCALING: &str = "Scaling";
     /// Progressing: pods are replaced, one at a time, by those of the current specification.
     pub const ROLLING: &str = "Rolling";
+    /// Progressing: a server pod is on its way back.
+    pub const RESTARTING: &str = "Restarting";
     /// Progressing: volumes are growing.
     pub const GROWING_VOLUMES: &str = "GrowingVolumes";
     /// Progressing is false, Degraded: something has to happen first; the message says what.

@@ -68,6 +68,10 @@ impl Coordinator {
             leavers: leavers.map(|one| one.name.clone()).collect(),
             ..Wish::default()
         };
+        let membership = document.as_ref().map(|document| {
+            let (document, servers) = (document.clone(), directory.borrow().clone());
+            Arc::new(Membership { generation: 1, document, servers })
+        });
         let shared = Arc::new(Shared {
             client: NodeClient::new(config.request_timeout, config.count_timeout)
                 .with_token(config.token.as_ref()),
@@ -75,7 +79,7 @@ impl Coordinator {
             wanted: watch::Sender::new(wish.servers()),
             wish: watch::Sender::new(wish),
             status: watch::Sender::new(Arc::default()),
-            membership: watch::Sender::new(None),
+            membership: watch::Sender::new(membership),
             removable: watch::Sender::new(BTreeSet::new()),
             facts: Mutex::default(),
             counts: Mutex::default(),

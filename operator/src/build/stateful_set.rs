@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use crd::PvcRetention;
 use crd::names::{CLUSTER_ID_LABEL, CLUSTER_LABEL, Component, DATA_VOLUME};
 use k8s_openapi::api::apps::v1::{
     StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec,
@@ -36,7 +35,7 @@ pub(super) fn build(cluster: &ValidCluster, facts: &BuildFacts<'_>) -> StatefulS
             revision_history_limit: Some(REVISIONS_KEPT),
             selector: selector(cluster, Component::Node),
             template: node_pod::template(cluster),
-            persistent_volume_claim_retention_policy: Some(retention(cluster)),
+            persistent_volume_claim_retention_policy: Some(retention()),
             volume_claim_templates: Some(vec![claim(cluster, facts)]),
             ..StatefulSetSpec::default()
         }),
@@ -44,16 +43,14 @@ pub(super) fn build(cluster: &ValidCluster, facts: &BuildFacts<'_>) -> StatefulS
     }
 }
 
-/// A claim never goes because there are fewer pods: the operator deletes it, by its UID, once its
-/// server has handed over everything.
-fn retention(cluster: &ValidCluster) -> StatefulSetPersistentVolumeClaimRetentionPolicy {
-    let when_deleted = match cluster.volumes_when_deleted {
-        PvcRetention::Retain => "Retain",
-        PvcRetention::Delete => "Delete",
-    };
+/// A claim never goes because there are fewer pods, or because somebody deletes the StatefulSet:
+/// the operator deletes it, by its UID, once its server has handed over everything, or has it owned
+/// by the cluster.
+fn retention() -> StatefulSetPersistentVolumeClaimRetentionPolicy {
+    let retain = || Some("Retain".to_owned());
     StatefulSetPersistentVolumeClaimRetentionPolicy {
-        when_scaled: Some("Retain".to_owned()),
-        when_deleted: Some(when_deleted.to_owned()),
+        when_scaled: retain(),
+        when_deleted: retain(),
     }
 }
 

@@ -6,11 +6,13 @@ use crate::facts::SetFacts;
 
 const OLD: &str = "demo-old";
 const NEW: &str = "demo-new";
+const ID: &str = "0123456789abcdef0123456789abcdef";
 
 /// A cluster `demo` as it is seen; every test changes what it is about.
 struct Case {
     replicas: i32,
     when_scaled: PvcRetention,
+    when_deleted: PvcRetention,
     facts: Facts,
     document: Option<RingDocument>,
     status: Status,
@@ -38,6 +40,7 @@ fn at_rest(servers: i32) -> Case {
     let mut case = Case {
         replicas: servers,
         when_scaled: PvcRetention::Delete,
+        when_deleted: PvcRetention::Retain,
         facts: Facts {
             stateful_set: Some(SetFacts {
                 replicas: servers,
@@ -73,6 +76,7 @@ impl Case {
             resource_version: "7".to_owned(),
             is_bound: true,
             size: "1Gi".to_owned(),
+            cluster_id: Some(ID.to_owned()),
             ..ClaimFacts::default()
         };
         self.facts.claims.insert(server.to_owned(), claim);
@@ -116,6 +120,9 @@ impl Case {
             names: names(),
             replicas: self.replicas,
             when_scaled: self.when_scaled,
+            when_deleted: self.when_deleted,
+            uid: "uid-of-demo",
+            cluster_id: ID,
             storage_bytes: 1 << 30,
             facts: &self.facts,
             document: self.document.as_ref(),
@@ -134,6 +141,8 @@ impl Case {
 fn word(step: &Step) -> String {
     match step {
         Step::MarkRetired { server, .. } => format!("mark {server}"),
+        Step::OwnClaim { claim, is_owned: true } => format!("own {}", claim.name),
+        Step::OwnClaim { claim, .. } => format!("disown {}", claim.name),
         Step::Unmark { server, .. } => format!("unmark {server}"),
         Step::DeleteClaim { server, .. } => format!("delete volume of {server}"),
         Step::GrowClaim { server, .. } => format!("grow volume of {server}"),
@@ -241,6 +250,36 @@ fn a_pod_that_never_ran_leaves_without_being_waited_for() {
 }
 
 #[test]
+fn a_volume_that_was_made_for_a_server_that_never_joined_goes_too() {
+    let mut case = at_rest(3);
+    case.run("demo-3", ServerRole::Leaving);
+    case.pods(4);
+    case.server("demo-3").incarnation = None;
+    case.check(3, 4, &["mark demo-3"]);
+    case.claim("demo-3").retired = Some(UNUSED.to_owned());
+    case.check(3, 3, &[]);
+    // Somebody else's volume is left alone.
+    case.claim("demo-3").retired = None;
+    case.claim("demo-3").cluster_id = None;
+    case.check(3, 3, &[]);
+    case.pods(3);
+    case.facts.pods.remove("demo-3");
+    case.check(3, 3, &[]);
+}
+
+#[test]
+fn volumes_go_with_the_cluster_only_if_they_shall() {
+    let mut case = at_rest(2);
+    case.when_deleted = PvcRetention::Delete;
+    case.claim("demo-0").owners = vec!["uid-of-demo".to_owned()];
+    case.check(2, 2, &["own data-demo-1"]);
+    case.claim("demo-1").is_bound = false;
+    case.check(2, 2, &[]);
+    case.when_deleted = PvcRetention::Retain;
+    case.check(2, 2, &["disown data-demo-0"]);
+}
+
+#[test]
 fn only_the_highest_pods_go_and_one_that_may_not_go_keeps_those_below() {
     let mut case = at_rest(5);
     case.replicas = 2;
@@ -283,6 +322,7 @@ fn pods_are_replaced_one_at_a_time_the_highest_first() {
     case.check(3, 3, &["replace demo-2"]);
     case.pod("demo-2").is_terminating = true;
     case.check(3, 3, &[]);
+    assert_eq!(case.plan().outdated_pods, 3);
     case.pod("demo-2").is_terminating = false;
     case.pod("demo-2").revision = NEW.to_owned();
     case.pod("demo-2").is_ready = false;

@@ -49,6 +49,7 @@ impl Case {
     fn told(&self, before: Option<&KvClusterStatus>, now: i64) -> KvClusterStatus {
         let seen = Seen {
             names: Names("demo"),
+            namespace: "here",
             generation: Some(7),
             replicas: self.replicas,
             cluster_id: Some("a"),
@@ -164,7 +165,9 @@ fn a_server_that_does_not_answer() {
     assert_eq!(told.conditions[0].message, "demo-1 does not serve: no answer in 2000 ms");
     assert_eq!(told.ready.as_deref(), Some("1/2"));
     case.facts.pods.remove("demo-1");
-    assert_eq!(case.told(None, 1).conditions[0].message, "demo-1 has no pod");
+    let told = case.told(None, 1);
+    assert_eq!(told.conditions[0].message, "demo-1 has no pod");
+    assert_eq!(told.conditions[1].reason, "Restarting");
 }
 
 #[test]
@@ -172,7 +175,8 @@ fn no_router() {
     let mut case = self::at_rest();
     case.facts.routers_available = 0;
     let away = "Available=False RoutersUnavailable";
-    case.check("RoutersUnavailable", [away, AS_SPECIFIED, SOUND, AT_REST]);
+    let degraded = "Degraded=True RoutersUnavailable";
+    case.check("RoutersUnavailable", [away, AS_SPECIFIED, degraded, AT_REST]);
 }
 
 #[test]
@@ -188,7 +192,7 @@ fn a_lost_volume_names_the_remedy() {
     case.check("DataLost", [lost, AS_SPECIFIED, "Degraded=True DataLost", AT_REST]);
     let message = &case.told(None, 1).conditions[2].message;
     let remedy = format!(
-        "kubectl annotate kvcluster demo --overwrite ringkv.dev/accept-data-loss=demo-1/{}",
+        "kubectl annotate kvcluster demo --namespace here --overwrite ringkv.dev/accept-data-loss=demo-1/{}",
         "1".repeat(32)
     );
     assert!(message.contains(&remedy), "{message}");
@@ -213,7 +217,7 @@ fn a_condition_keeps_its_time_for_as_long_as_it_holds() {
     let second = case.told(Some(&first), 3);
     let times: Vec<_> =
         second.conditions.iter().map(|one| one.last_transition_time.clone()).collect();
-    assert_eq!(times, [at(3), at(1), at(1), at(1)]);
+    assert_eq!(times, [at(3), at(1), at(3), at(1)]);
 }
 
 #[test]

@@ -1,0 +1,11 @@
+//! Pure. What the API server said when it refused, in its own words.
+
+use kube::Error;
+
+/// The message alone, where there is one: the whole answer is of no use to a person.
+pub(crate) fn in_words(error: &Error) -> String {
+    match error {
+        Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+        error => error.to_string(),
+    }
+}
