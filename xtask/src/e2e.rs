@@ -18,6 +18,8 @@ const IMAGE: &str = concat!("ghcr.io/ringkv/ringkv:", env!("CARGO_PKG_VERSION"))
 const NEXT_IMAGE: &str = concat!("ghcr.io/ringkv/ringkv:", env!("CARGO_PKG_VERSION"), "-next");
 /// The load that tests put on a cluster.
 const LOAD_IMAGE: &str = "localhost/ringkv-load:e2e";
+/// Where it is set, nothing is skipped for want of a Kubernetes.
+const REQUIRED: &str = "RINGKV_REQUIRE_KUBERNETES";
 /// As in the Containerfile.
 const USER: &str = "65532:65532";
 
@@ -42,6 +44,9 @@ pub(crate) fn stages(report: &mut Report, options: Options) -> anyhow::Result<()
     }
     match cluster::can_run() {
         Ok(()) => on_test_cluster(report, options, &[]),
+        Err(reason) if env::var_os(REQUIRED).is_some() => {
+            anyhow::bail!("the tests on Kubernetes cannot run, and {REQUIRED} is set: {reason}")
+        }
         Err(reason) => {
             println!("\nskipped: the tests on Kubernetes; KUBECONFIG is not set, and {reason}");
             Ok(())
@@ -117,7 +122,7 @@ fn tests(
     let mut command = cargo(options, "test");
     release::release(&mut command);
     command.args(["-p", "e2e", "--test", "kubernetes", "--", "--nocapture", "--test-threads=1"]);
-    command.args(words).env("RINGKV_REQUIRE_KUBERNETES", "1");
+    command.args(words).env(REQUIRED, "1");
     if let Ok(xtask) = env::current_exe() {
         command.env("XTASK", xtask);
     }

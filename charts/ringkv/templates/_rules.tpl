@@ -5,23 +5,22 @@ collection, so delete is granted only where the operator itself decides that som
 {{- define "ringkv.rules" -}}
 - apiGroups: [ringkv.dev]
   resources: [kvclusters]
-  verbs: [get, list, watch, patch, update]
+  verbs: [get, list, watch]
 - apiGroups: [ringkv.dev]
   resources: [kvclusters/status]
-  verbs: [get, patch, update]
+  verbs: [get, patch]
 # An owner reference that blocks deletion needs this where such references are checked (OpenShift).
 - apiGroups: [ringkv.dev]
   resources: [kvclusters/finalizers]
   verbs: [update]
-# delete: a StatefulSet is made anew, without its pods, for larger volumes.
 - apiGroups: [apps]
   resources: [statefulsets, deployments]
-  verbs: [get, list, watch, create, patch, update, delete]
+  verbs: [get, list, watch, create, patch]
 # delete: pods are replaced one at a time.
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch, delete]
-# patch: volumes grow. delete: the volume of a server that left the ring.
+# patch: volumes grow, and go with the cluster if they shall. delete: the volume of a server that left the ring.
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
   verbs: [get, list, watch, patch, delete]
@@ -33,12 +32,13 @@ collection, so delete is granted only where the operator itself decides that som
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch, create, patch]
+# delete: that of a single router, which would only keep its machine from being drained.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [get, list, watch, create, patch]
 # The roles of servers and routers. Nobody can grant what he does not hold: they get parts of the
 # first and of the next rule.
 - apiGroups: [rbac.authorization.k8s.io]
