@@ -192,7 +192,7 @@ fn a_lost_volume_names_the_remedy() {
     case.check("DataLost", [lost, AS_SPECIFIED, "Degraded=True DataLost", AT_REST]);
     let message = &case.told(None, 1).conditions[2].message;
     let remedy = format!(
-        "kubectl annotate kvcluster demo --namespace here --overwrite ringkv.dev/accept-data-loss=demo-1/{}",
+        "kubectl annotate kvcluster demo --namespace here --overwrite {ACCEPT_DATA_LOSS}=demo-1/{}",
         "1".repeat(32)
     );
     assert!(message.contains(&remedy), "{message}");
