@@ -1,6 +1,6 @@
 //! Shell. A namespace of one scenario, which goes when the scenario ends, however it ends.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use serde_json::json;
@@ -31,11 +31,14 @@ pub(crate) fn scenario(
     let Some(settings) = settings()? else { return Ok(()) };
     operator::ensure(settings)?;
     let namespace = Namespace::create(settings, name)?;
+    let began = Instant::now();
     let result = body(&namespace);
+    let took = began.elapsed();
     if result.is_err() {
         diagnosis::print(settings, &namespace.name);
     }
     let deleted = namespace.delete();
+    println!("    {name}: {took:.1?}, and {:.1?} until it was gone", began.elapsed() - took);
     result.and(deleted)
 }
 

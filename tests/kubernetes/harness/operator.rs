@@ -25,6 +25,11 @@ const REQUESTS_METRIC: &str = "ringkv_operator_requests_total";
 /// The metric that counts how often it has looked at a cluster.
 const RECONCILES_METRIC: &str = "ringkv_operator_reconciles_total";
 
+/// Whether the release is there.
+pub(crate) fn is_installed(settings: &'static Settings) -> anyhow::Result<bool> {
+    Ok(helm::output(settings, &["status", RELEASE, "--namespace", NAMESPACE])?.succeeded)
+}
+
 /// Installs it where it is not.
 pub(crate) fn ensure(settings: &'static Settings) -> anyhow::Result<()> {
     let status = helm::output(settings, &["status", RELEASE, "--namespace", NAMESPACE])?;
