@@ -218,3 +218,26 @@ fn failed<K: Object>(action: &'static str, object: &K) -> impl FnOnce(Error) -> 
     let (kind, namespace, name) = key(object);
     move |source| ApplyError { action, kind, namespace, name, source }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_seen_may_be_older_than_what_was_written() {
+        let generation = Version::Generation;
+        assert!(generation(3).covers(&generation(3)) && generation(3).covers(&generation(2)));
+        assert!(!generation(3).covers(&generation(4)));
+        let resource = |version: &str| Version::Resource(version.to_owned());
+        assert!(resource("100").covers(&resource("99")));
+        assert!(!resource("99").covers(&resource("100")));
+        assert!(resource("x").covers(&resource("x")) && !resource("x").covers(&resource("y")));
+        assert!(!resource("3").covers(&generation(3)));
+    }
+
+    #[test]
+    fn only_the_objects_of_the_cluster_are_forgotten() {
+        assert!(belongs("demo", "demo") && belongs("demo-nodes", "demo"));
+        assert!(!belongs("demo2", "demo") && !belongs("a-demo", "demo"));
+    }
+}

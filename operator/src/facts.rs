@@ -194,3 +194,6 @@ fn server_addresses(ip: &str) -> ServerAddresses {
     };
     ServerAddresses { resp: at(NODE_RESP_PORT), http: at(NODE_HTTP_PORT), peer: at(NODE_PEER_PORT) }
 }
+
+#[cfg(test)]
+mod tests;
