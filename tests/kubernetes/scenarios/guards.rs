@@ -8,7 +8,8 @@ use e2e::outage::Victim;
 use serde_json::{Value, json};
 
 use super::small;
-use crate::harness::cluster::Cluster;
+use crate::harness::cluster::{Cluster, condition};
+use crate::harness::forward::Forward;
 use crate::harness::kubectl::Kubectl;
 use crate::harness::load::{Load, Settings, now_ms};
 use crate::harness::namespace::scenario;
@@ -45,6 +46,39 @@ fn nobody_but_the_operator_changes_the_statefulset() -> anyhow::Result<()> {
         load.note_outage(Victim::Server(cluster.server(2)), began);
         drop(binding);
         load.finish()?.require_explained()
+    })
+}
+
+#[test]
+fn a_person_can_pause_the_operator_and_break_the_glass() -> anyhow::Result<()> {
+    scenario("break-glass", |namespace| {
+        let cluster = Cluster::start(namespace, "demo", &small(2))?;
+        let answers = Forward::to_router(&cluster)?.redis(&["SET a 1", "SET b 2"])?;
+        ensure!(answers == ["OK", "OK"], "{answers:?}");
+        cluster.patch_spec(&json!({ "paused": true }))?;
+        cluster.scale(3)?;
+        cluster.wait("it has seen that it is paused", KNOWN_WITHIN, |resource| {
+            let is_seen =
+                resource["status"]["observedGeneration"] == resource["metadata"]["generation"];
+            let progressing = condition(resource, "Progressing")?;
+            (is_seen && progressing["reason"] == "Paused").then_some(())
+        })?;
+        ensure!(cluster.pods("node")?.len() == 2, "it scales although it is paused");
+        let annotation = json!({ "ringkv.dev/break-glass": "true" });
+        let patch = json!({
+            "metadata": { "annotations": annotation },
+            "spec": { "replicas": 1 },
+        });
+        namespace.kubectl.patch(&["statefulset", "demo"], &patch)?;
+        wait::until("the server is gone", KNOWN_WITHIN, || {
+            let servers = cluster.pods("node").map_err(|error| error.to_string())?.len();
+            if servers == 1 { Ok(()) } else { Err(format!("{servers} servers")) }
+        })?;
+        cluster.patch_spec(&json!({ "paused": false }))?;
+        cluster.wait_settled(3)?;
+        let answers = Forward::to_router(&cluster)?.redis(&["GET a", "GET b"])?;
+        ensure!(answers == ["1", "2"], "{answers:?}");
+        Ok(())
     })
 }
 

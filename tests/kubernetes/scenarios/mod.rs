@@ -13,6 +13,7 @@ mod isolation;
 mod pod_loss;
 mod revert;
 mod scaling;
+mod standby;
 mod unschedulable;
 mod volumes;
 mod walkthrough;
