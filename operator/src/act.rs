@@ -2,7 +2,7 @@
 //! asked under the identity and version at which the plan saw it, after a live look.
 
 use crd::names::Names;
-use crd::{KvCluster, KvClusterStatus};
+use crd::{KvCluster, KvClusterStatus, PvcRetention};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
@@ -43,9 +43,7 @@ impl Actor<'_> {
                 Ok(done.then(|| News::normal("ServerRetired", "ScaleDown", note).of(server)))
             }
             Step::OwnClaim { claim, is_owned } => {
-                let owners = if *is_owned { json!([self.owner()]) } else { json!([]) };
-                let metadata = json!({ "ownerReferences": owners });
-                self.patch_claim("settle the owner of", claim, metadata, None).await?;
+                self.own_claim(claim, *is_owned).await?;
                 Ok(None)
             }
             Step::Unmark { claim, .. } => {
@@ -66,6 +64,31 @@ impl Actor<'_> {
                 self.replace_pod(server, uid, *is_broken).await
             }
         }
+    }
+
+    /// After a live look: to be owned by a resource that is being deleted is to be deleted.
+    async fn own_claim(&self, claim: &ClaimRef, is_owned: bool) -> Result<(), StepError> {
+        let object = || format!("volume claim {}", claim.name);
+        let looked = |source| StepError { action: "look at", object: object(), source };
+        let clusters: Api<KvCluster> = Api::namespaced(self.client.clone(), self.namespace);
+        let Some(cluster) = clusters.get_opt(self.names.0).await.map_err(looked)? else {
+            return Ok(());
+        };
+        let wants = cluster.spec.pvc_retention_policy.when_deleted == PvcRetention::Delete;
+        let is_same = cluster.uid().as_deref() == Some(self.uid);
+        if !is_same || wants != is_owned || cluster.metadata.deletion_timestamp.is_some() {
+            return Ok(());
+        }
+        let Some(found) = self.claims().get_metadata_opt(&claim.name).await.map_err(looked)? else {
+            return Ok(());
+        };
+        let others = found.owner_references().iter().filter(|owner| owner.uid != self.uid);
+        let mut owners: Vec<Value> = others.map(|owner| json!(owner)).collect();
+        if is_owned {
+            owners.push(self.owner());
+        }
+        let metadata = json!({ "ownerReferences": owners });
+        self.patch_claim("settle the owner of", claim, metadata, None).await.map(drop)
     }
 
     /// The custom resource, as an owner.

@@ -10,6 +10,7 @@ use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 
+use crd::names::CLUSTER_LABEL;
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -27,13 +28,16 @@ type Key = (String, String, String);
 
 /// An object that could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {action} {kind} {namespace}/{name}: {}", in_words(source))]
-pub(crate) struct ApplyError {
-    action: &'static str,
-    kind: String,
-    namespace: String,
-    name: String,
-    pub(crate) source: Error,
+pub(crate) enum ApplyError {
+    /// The API server refused.
+    #[error("cannot {action} {kind} {namespace}/{name}: {}", in_words(source))]
+    Refused { action: &'static str, kind: String, namespace: String, name: String, source: Error },
+    /// Somebody else's object has the name.
+    #[error(
+        "{kind} {namespace}/{name} is there and belongs to somebody else: give the cluster another \
+         name, or delete it"
+    )]
+    Foreign { kind: String, namespace: String, name: String },
 }
 
 /// What was applied last.
@@ -108,6 +112,9 @@ impl Applier {
             (Some(known), None) if self.exists(desired, &known.uid).await? => return Ok(false),
             _ => {}
         }
+        if seen.is_none() {
+            self.demand_ours(desired).await?;
+        }
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         let api = self.api::<K>(desired);
         let written = api.patch(&key.2, &parameters, &Patch::Apply(desired)).await;
@@ -147,10 +154,30 @@ impl Applier {
         }
     }
 
+    /// Nothing is taken over that was not made for this cluster: what is not watched may be
+    /// somebody else's. What lost its label is known by its owner.
+    async fn demand_ours<K: Object>(&self, desired: &K) -> Result<(), ApplyError> {
+        let found = self.api::<K>(desired).get_metadata_opt(&desired.name_any()).await;
+        let Some(found) = found.map_err(failed("read", desired))? else { return Ok(()) };
+        let owners = |object: &K| object.owner_references().first().map(|owner| owner.uid.clone());
+        let ours = owners(desired);
+        let is_ours = found.labels().get(CLUSTER_LABEL) == desired.labels().get(CLUSTER_LABEL)
+            || found.owner_references().iter().any(|owner| Some(&owner.uid) == ours.as_ref());
+        if is_ours {
+            return Ok(());
+        }
+        let (kind, namespace, name) = key(desired);
+        Err(ApplyError::Foreign { kind, namespace, name })
+    }
+
     async fn exists<K: Object>(&self, desired: &K, uid: &str) -> Result<bool, ApplyError> {
         let found = self.api::<K>(desired).get_metadata_opt(&desired.name_any()).await;
         let found = found.map_err(failed("read", desired))?;
-        Ok(found.is_some_and(|found| found.metadata.uid.as_deref() == Some(uid)))
+        Ok(found.is_some_and(|found| {
+            // Without its label it is not watched any more.
+            let is_watched = found.labels().contains_key(CLUSTER_LABEL);
+            is_watched && found.metadata.uid.as_deref() == Some(uid)
+        }))
     }
 
     fn api<K: Object>(&self, object: &K) -> Api<K> {
@@ -216,7 +243,7 @@ fn hash<K: Serialize>(desired: &K) -> u64 {
 
 fn failed<K: Object>(action: &'static str, object: &K) -> impl FnOnce(Error) -> ApplyError {
     let (kind, namespace, name) = key(object);
-    move |source| ApplyError { action, kind, namespace, name, source }
+    move |source| ApplyError::Refused { action, kind, namespace, name, source }
 }
 
 #[cfg(test)]

@@ -71,11 +71,7 @@ impl Coordinators {
         addresses: BTreeMap<String, ServerAddresses>,
     ) -> Result<Coordinator, RingStoreError> {
         if let Some(running) = self.running().get(key).filter(|one| one.is_usable(settings)) {
-            running.directory.send_if_modified(|known| {
-                let changed = *known != addresses;
-                *known = addresses;
-                changed
-            });
+            running.relocate(addresses);
             return Ok(running.coordinator.clone());
         }
         self.stop(key);
@@ -105,6 +101,19 @@ impl Coordinators {
         Ok(coordinator)
     }
 
+    /// Whether its coordinator knows a ring document.
+    pub(crate) fn has_ring(&self, key: &Key) -> bool {
+        let running = self.running();
+        running.get(key).is_some_and(|one| one.coordinator.watch_membership().borrow().is_some())
+    }
+
+    /// Tells its coordinator, if it has one, where the servers are.
+    pub(crate) fn relocate(&self, key: &Key, addresses: BTreeMap<String, ServerAddresses>) {
+        if let Some(running) = self.running().get(key) {
+            running.relocate(addresses);
+        }
+    }
+
     /// Ends the coordinator of this cluster, if it has one.
     pub(crate) fn stop(&self, key: &Key) {
         self.running().remove(key);
@@ -116,6 +125,14 @@ impl Coordinators {
 }
 
 impl Running {
+    fn relocate(&self, addresses: BTreeMap<String, ServerAddresses>) {
+        self.directory.send_if_modified(|known| {
+            let changed = *known != addresses;
+            *known = addresses;
+            changed
+        });
+    }
+
     fn is_usable(&self, settings: &Settings) -> bool {
         self.settings == *settings && self.coordinator.status().state != ClusterState::Superseded
     }

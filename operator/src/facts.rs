@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use crd::names::{DATA_VOLUME, NODE_HTTP_PORT, NODE_PEER_PORT, NODE_RESP_PORT, Names};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ContainerStatus, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{ContainerStatus, PersistentVolumeClaim, Pod, PodStatus};
 use kube::ResourceExt;
 use node_api::ServerAddresses;
 
-/// On the claim of a server that retired: `<incarnation>`. Only such a claim is ever deleted.
+/// On the claim of a server that retired: `<incarnation>`; `unused` if it never joined. No other
+/// claim that ever had a volume is deleted.
 pub(crate) const RETIRED: &str = "ringkv.dev/retired";
 
 /// A server that is killed comes back; one that ends so often does not by itself.
@@ -46,6 +47,8 @@ pub(crate) struct PodFacts {
     pub(crate) is_ready: bool,
     pub(crate) is_terminating: bool,
     pub(crate) address: Option<String>,
+    /// Whether its process runs at this moment.
+    pub(crate) is_running: bool,
     /// Why it does not run: not scheduled, no image, crashes.
     pub(crate) trouble: Option<String>,
 }
@@ -108,9 +111,15 @@ impl PodFacts {
             is_ready,
             is_terminating: pod.metadata.deletion_timestamp.is_some(),
             address: status.filter(|_| !ended).and_then(|status| status.pod_ip.clone()),
+            is_running: status.is_some_and(is_running),
             trouble: trouble(pod).filter(|_| !is_ready),
         }
     }
+}
+
+fn is_running(status: &PodStatus) -> bool {
+    let mut containers = status.container_statuses.iter().flatten();
+    containers.any(|one| one.state.as_ref().is_some_and(|state| state.running.is_some()))
 }
 
 /// What keeps a pod from running, in the words of scheduler or kubelet; not what passes by itself.
@@ -178,6 +187,13 @@ fn requested_size(claim: &PersistentVolumeClaim) -> String {
 }
 
 impl Facts {
+    /// Whether the server of every volume has an address. Without a ring document nothing may be
+    /// concluded before: any volume may have the latest, and any may have data.
+    pub(crate) fn all_volumes_answer(&self) -> bool {
+        let mut used = self.claims.iter().filter(|(_, one)| one.is_bound && !one.is_terminating);
+        used.all(|(server, _)| self.pods.get(server).is_some_and(|pod| pod.address.is_some()))
+    }
+
     /// Where each server is reached whose pod has an address.
     pub(crate) fn addresses(&self) -> BTreeMap<String, ServerAddresses> {
         let reached = self.pods.iter().filter_map(|(name, pod)| {

@@ -7,8 +7,8 @@ use crd::KvCluster;
 use crd::names::{CLUSTER_ID_LABEL, CLUSTER_LABEL};
 use handoff::ClusterId;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use kube::ResourceExt;
 use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::{Resource as _, ResourceExt};
 use serde_json::json;
 
 use crate::controller::Context;
@@ -50,15 +50,19 @@ impl Context {
         }
         let claims: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), &namespace);
         let selector = format!("{CLUSTER_LABEL}={name}");
-        let claims = claims.list_metadata(&ListParams::default().labels(&selector)).await?;
-        if claims.iter().any(|claim| claim.metadata.deletion_timestamp.is_some()) {
+        let claims = claims.list(&ListParams::default().labels(&selector)).await?;
+        let uid = live.uid().unwrap_or_default();
+        if claims.iter().any(|claim| is_ending(claim, &uid)) {
             return Err(IdentityError::Ending { name });
         }
+        let used = claims
+            .iter()
+            .filter(|claim| claim.spec.as_ref().is_some_and(|spec| spec.volume_name.is_some()));
         let kept: BTreeSet<&String> =
-            claims.iter().filter_map(|claim| claim.labels().get(CLUSTER_ID_LABEL)).collect();
+            used.filter_map(|claim| claim.labels().get(CLUSTER_ID_LABEL)).collect();
         let mut ids = kept.iter();
         let id = match (ids.next(), ids.next()) {
-            (None, _) => parse(&live.uid().unwrap_or_default().replace('-', ""))?,
+            (None, _) => parse(&uid.replace('-', ""))?,
             (Some(id), None) => parse(id)?,
             _ => {
                 let ids: Vec<&str> = kept.iter().map(|id| id.as_str()).collect();
@@ -76,6 +80,13 @@ impl Context {
         clusters.patch_status(&name, &PatchParams::default(), &Patch::Merge(patch)).await?;
         Ok(id)
     }
+}
+
+/// Whether a claim goes, or will, as that of an earlier resource.
+fn is_ending(claim: &PersistentVolumeClaim, uid: &str) -> bool {
+    let mut owners = claim.owner_references().iter();
+    claim.metadata.deletion_timestamp.is_some()
+        || owners.any(|owner| owner.kind == KvCluster::kind(&()) && owner.uid != uid)
 }
 
 fn noted(cluster: &KvCluster) -> Option<&str> {

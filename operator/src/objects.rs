@@ -6,15 +6,37 @@ use crate::controller::Context;
 use crate::facts::{Facts, SetFacts};
 use crate::validate::ValidCluster;
 
+/// What came of applying.
+#[derive(Debug, Default)]
+pub(crate) struct Applied {
+    /// Whether the StatefulSet was written.
+    pub(crate) is_set_written: bool,
+    /// The first refusal.
+    pub(crate) refused: Option<ApplyError>,
+}
+
+impl Applied {
+    /// Whether something was written.
+    fn note(&mut self, result: Result<bool, ApplyError>) -> bool {
+        match result {
+            Ok(is_written) => is_written,
+            Err(error) => {
+                self.refused.get_or_insert(error);
+                false
+            }
+        }
+    }
+}
+
 impl Context {
-    /// Brings every object of the cluster to its form, with so many server pods. Says whether
-    /// the StatefulSet was written.
+    /// Brings every object of the cluster to its form, with so many server pods. One that is
+    /// refused keeps none of the others from it.
     pub(crate) async fn apply(
         &self,
         cluster: &ValidCluster,
         facts: &Facts,
         server_pods: i32,
-    ) -> Result<bool, ApplyError> {
+    ) -> Applied {
         let claim_size = facts.stateful_set.as_ref().and_then(SetFacts::claim_size);
         let Objects {
             node_access,
@@ -32,29 +54,31 @@ impl Context {
             &BuildFacts { server_pods, claim_size, operator_namespace: &self.config.own_namespace },
         );
         let (watched, applier) = (&self.watched, &self.applier);
+        let mut applied = Applied::default();
         for access in [node_access, router_access] {
-            applier.apply(&watched.accounts, &access.account).await?;
-            applier.apply(&watched.roles, &access.role).await?;
-            applier.apply(&watched.bindings, &access.binding).await?;
+            applied.note(applier.apply(&watched.accounts, &access.account).await);
+            applied.note(applier.apply(&watched.roles, &access.role).await);
+            applied.note(applier.apply(&watched.bindings, &access.binding).await);
         }
         for service in [node_service, router_service] {
-            applier.apply(&watched.services, &service).await?;
+            applied.note(applier.apply(&watched.services, &service).await);
         }
-        applier.apply(&watched.budgets, &node_budget).await?;
+        applied.note(applier.apply(&watched.budgets, &node_budget).await);
         match router_budget {
             Some(budget) => {
-                applier.apply(&watched.budgets, &budget).await?;
+                applied.note(applier.apply(&watched.budgets, &budget).await);
             }
             None => {
                 let name = cluster.names().router();
-                applier.remove(&watched.budgets, &cluster.namespace, &name).await?;
+                applied.note(applier.remove(&watched.budgets, &cluster.namespace, &name).await);
             }
         }
         for policy in [node_policy, router_policy] {
-            applier.apply(&watched.policies, &policy).await?;
+            applied.note(applier.apply(&watched.policies, &policy).await);
         }
-        let is_set_written = applier.apply(&watched.stateful_sets, &stateful_set).await?;
-        applier.apply(&watched.deployments, &router).await?;
-        Ok(is_set_written)
+        applied.is_set_written =
+            applied.note(applier.apply(&watched.stateful_sets, &stateful_set).await);
+        applied.note(applier.apply(&watched.deployments, &router).await);
+        applied
     }
 }

@@ -4,11 +4,11 @@
 //! coordinator of the ring; here it is decided which servers it shall bring together, how many pods
 //! there have to be for that, which pod may be replaced now, and which volume may go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crd::PvcRetention;
 use crd::names::Names;
-use rebalance::{HandoffState, ServerRole, ServerStatus, Status};
+use rebalance::{ClusterState, HandoffState, ServerRole, ServerStatus, Status};
 use ring::RingDocument;
 
 use crate::facts::{ClaimFacts, Facts, PodFacts};
@@ -126,7 +126,7 @@ impl Planner<'_> {
         while pods < needed && !self.is_claim_ending(&self.input.names.server(pods)) {
             pods += 1;
         }
-        while pods > needed {
+        while pods > needed && self.is_heard() {
             let server = self.input.names.server(pods - 1);
             if !self.may_go(&server) {
                 break;
@@ -181,18 +181,25 @@ impl Planner<'_> {
         if self.input.document.is_none() || self.is_listed(server) || self.is_wanted(server) {
             return false;
         }
-        if !self.input.facts.pods.contains_key(server) {
-            return true;
-        }
+        let pod = self.input.facts.pods.get(server);
         match self.servers.get(server) {
             Some(status) if status.role == ServerRole::Retired => true,
-            Some(status) => status.incarnation.is_none(),
-            // It has no address yet, or was not looked at yet.
-            None => {
-                let pod = self.input.facts.pods.get(server);
-                !self.servers.is_empty() && pod.is_some_and(|pod| pod.address.is_none())
-            }
+            // It is silent: what it might own, somebody else is known to own.
+            Some(status) => status.incarnation.is_none() && self.is_settled(),
+            None => pod.is_none_or(|pod| pod.address.is_none()) && self.is_settled(),
         }
+    }
+
+    /// Whether every point has an owner that answers, by the ring document.
+    fn is_settled(&self) -> bool {
+        self.input.status.state == ClusterState::Converged && self.input.status.lost.is_empty()
+    }
+
+    /// Whether the coordinator has taken note of which servers are wanted: no ring document that
+    /// lists others is being committed.
+    fn is_heard(&self) -> bool {
+        let wished: BTreeSet<&String> = self.input.status.wished.iter().collect();
+        self.members().iter().collect::<BTreeSet<_>>() == wished
     }
 
     /// The claim of a server that retired is marked before its pod goes, where it shall go too; so
@@ -228,12 +235,14 @@ impl Planner<'_> {
             if claim.is_terminating {
                 continue;
             }
-            steps.extend(self.ownership(claim));
+            steps.extend(self.ownership(server, claim));
             let is_kept = self.is_wanted(server) || self.is_listed(server);
             if is_kept {
                 if claim.retired.is_some() {
                     steps.push(Step::Unmark { server: server.clone(), claim: claim.into() });
-                } else if bytes(&claim.size).is_some_and(|size| size < self.input.storage_bytes) {
+                } else if claim.is_bound
+                    && bytes(&claim.size).is_some_and(|size| size < self.input.storage_bytes)
+                {
                     steps.push(Step::GrowClaim { server: server.clone(), claim: claim.into() });
                 }
             } else if self.may_delete_claim(server, claim) && ordinal >= pods {
@@ -242,13 +251,15 @@ impl Planner<'_> {
         }
     }
 
-    /// Whether a claim goes with the cluster, once it is bound: until then the scheduler writes it.
-    fn ownership(&self, claim: &ClaimFacts) -> Option<Step> {
+    /// Whether a claim goes with the cluster. While a pod is being scheduled the scheduler writes
+    /// its claim, and is not disturbed.
+    fn ownership(&self, server: &str, claim: &ClaimFacts) -> Option<Step> {
+        let pod = self.input.facts.pods.get(server);
+        let is_at_rest = claim.is_bound || pod.is_none_or(|pod| pod.trouble.is_some());
         let is_owned = self.input.when_deleted == PvcRetention::Delete;
         let is_ours = claim.cluster_id.as_deref() == Some(self.input.cluster_id);
         let differs = claim.owners.iter().any(|uid| uid == self.input.uid) != is_owned;
-        (is_ours && claim.is_bound && differs)
-            .then(|| Step::OwnClaim { claim: claim.into(), is_owned })
+        (is_ours && is_at_rest && differs).then(|| Step::OwnClaim { claim: claim.into(), is_owned })
     }
 
     /// Only a volume whose server retired, or one that never was, and only once nothing uses it.
@@ -270,9 +281,11 @@ impl Planner<'_> {
         pods.filter(move |(_, pod)| revision.is_some_and(|revision| pod.revision != revision))
     }
 
-    /// Pods of an older revision that are not on their way out yet.
+    /// Pods of an older revision that are not on their way out yet. One whose claim is being
+    /// deleted is spared: its data would go with it.
     fn outdated(&self) -> impl Iterator<Item = (&String, &PodFacts)> {
-        self.of_older_revision().filter(|(_, pod)| !pod.is_terminating)
+        self.of_older_revision()
+            .filter(|(server, pod)| !pod.is_terminating && !self.is_claim_ending(server))
     }
 
     /// The pod to replace now, if one may be: broken ones of an older revision at once, others one
@@ -286,14 +299,16 @@ impl Planner<'_> {
         if let Some(broken) = self.outdated().find(|(_, pod)| self.is_broken(pod)) {
             return Some(step(broken, true));
         }
-        let highest = self.outdated().max_by_key(|(server, _)| self.input.names.ordinal(server));
+        // Whoever leaves is spared the way: it goes anyway.
+        let staying = self.outdated().filter(|(server, _)| self.is_wanted(server));
+        let highest = staying.max_by_key(|(server, _)| self.input.names.ordinal(server));
         highest.filter(|_| self.is_quiet()).map(|pod| step(pod, false))
     }
 
     /// Whether a pod does not get to run: replacing it takes nothing away. One that is merely not
     /// ready may be recovering, and is waited for.
     fn is_broken(&self, pod: &PodFacts) -> bool {
-        !pod.is_ready && pod.trouble.is_some()
+        !pod.is_ready && !pod.is_running && pod.trouble.is_some()
     }
 
     /// Whether one server may be away for a moment: all others are there, and nothing moves.
@@ -310,8 +325,10 @@ impl Planner<'_> {
             .into_iter()
             .flat_map(|document| document.members.iter().chain(&document.leaving));
         let mut listed = listed.peekable();
+        let leaving = self.input.document.is_some_and(|document| !document.leaving.is_empty());
         listed.peek().is_some()
             && !moving
+            && !leaving
             && facts.pods.values().all(|pod| !pod.is_terminating)
             && listed.all(|member| {
                 let serves = self.servers.get(&*member.name).is_some_and(|one| one.ready);

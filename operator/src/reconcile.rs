@@ -1,5 +1,6 @@
 //! Shell. One look at one cluster, in steps: observe, validate, coordinate, plan, apply, act, tell.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crd::names::{Component, Names};
@@ -7,7 +8,9 @@ use crd::{AcceptedLoss, KvCluster, KvClusterStatus};
 use handoff::Server;
 use kube::Resource as _;
 use kube::ResourceExt;
+use kube::api::Api;
 use kube::runtime::controller::Action;
+use node_api::ServerAddresses;
 use rebalance::{Coordinator, RingStoreError, Status};
 use ring::RingDocument;
 
@@ -72,7 +75,7 @@ pub(crate) async fn reconcile(
         Err(invalid) => {
             context.coordinators.stop(&key);
             let why = format!("it cannot be read: {}; change or delete it", invalid.error);
-            context.tell(&object, None, Obstacle::Invalid(why)).await?;
+            context.tell_unreadable(&object, why).await?;
             Ok(Action::await_change())
         }
     }
@@ -101,6 +104,8 @@ impl Look<'_> {
         let valid = match validate(self.cluster, id, &self.context.config.image) {
             Ok(valid) => valid,
             Err(error) => {
+                // Servers that come back elsewhere are found all the same.
+                self.context.coordinators.relocate(&self.key, self.observe().addresses());
                 let obstacle = Obstacle::Invalid(error.to_string());
                 self.context.tell(self.object, before, obstacle).await?;
                 return Ok(Action::await_change());
@@ -133,8 +138,9 @@ impl Look<'_> {
         let settings = self.settings(valid, &access);
         let initial = (0..self.cluster.spec.replicas).map(|one| self.names().server(one)).collect();
         let coordinators = &self.context.coordinators;
-        let coordinator =
-            coordinators.ensure(&self.key, &settings, initial, facts.addresses()).await?;
+        self.restart_without_ring().await?;
+        let addresses = self.addresses(&facts);
+        let coordinator = coordinators.ensure(&self.key, &settings, initial, addresses).await?;
         self.accept_losses(&coordinator).await;
         let status = coordinator.status();
         let membership = coordinator.watch_membership().borrow().clone();
@@ -143,9 +149,10 @@ impl Look<'_> {
         if let Err(error) = coordinator.set_members(&plan.members) {
             tracing::debug!(%error, "the servers cannot be asked for yet");
         }
-        let is_applied = Box::pin(self.context.apply(valid, &facts, plan.pods)).await?;
+        let applied = Box::pin(self.context.apply(valid, &facts, plan.pods)).await;
         let pods = facts.stateful_set.as_ref().map(|set| set.replicas);
-        if let Some(before) = pods.filter(|before| is_applied && *before != plan.pods) {
+        let rescaled = pods.filter(|before| applied.is_set_written && *before != plan.pods);
+        if let Some(before) = rescaled {
             let note = format!("{before} to {} server pods", plan.pods);
             let news = News::normal("PodsScaled", format!("Pods{before}To{}", plan.pods), note);
             self.context.publish(self.object, news).await;
@@ -157,23 +164,49 @@ impl Look<'_> {
             uid: &settings.uid,
             storage_size: &self.cluster.spec.storage.size,
         };
-        let mut refused = None;
+        let mut refused = applied.refused.map(ReconcileError::from);
         for step in &plan.steps {
             match actor.take(step).await {
                 Ok(Some(news)) => self.context.publish(self.object, news).await,
                 Ok(None) => {}
                 // It keeps none of the others from being taken.
-                Err(error) => refused = refused.or(Some(error)),
+                Err(error) => refused = refused.or(Some(error.into())),
             }
         }
-        let next = self.status(valid, &facts, &plan, document, &status);
+        let is_new = applied.is_set_written && facts.stateful_set.is_some() && rescaled.is_none();
+        let next = self.status(valid, &facts, &plan, document, &status, is_new);
         let Some(refused) = refused else {
             return self.context.tell_status(self.object, self.before(), next, &status).await;
         };
         let obstacle = Obstacle::Failed(refused.to_string());
         let next = obstacle.in_status(&next, self.object.meta().generation, &crate::tell::now());
         self.context.tell_status(self.object, self.before(), next, &status).await?;
-        Err(refused.into())
+        Err(refused)
+    }
+
+    /// Where the servers are. Without a ring document the coordinator begins only once every
+    /// volume that there is can be asked for its past.
+    fn addresses(&self, facts: &Facts) -> BTreeMap<String, ServerAddresses> {
+        let status = self.cluster.status.as_ref();
+        let is_known = status.is_some_and(|status| status.ring.is_some())
+            || self.context.coordinators.has_ring(&self.key);
+        if is_known || facts.all_volumes_answer() { facts.addresses() } else { BTreeMap::new() }
+    }
+
+    /// A ring document that somebody has removed is made anew from what the servers recorded: by
+    /// a coordinator that does not know it.
+    async fn restart_without_ring(&self) -> Result<(), ReconcileError> {
+        let is_seen = self.cluster.status.as_ref().is_some_and(|status| status.ring.is_some());
+        if is_seen || !self.context.coordinators.has_ring(&self.key) {
+            return Ok(());
+        }
+        let clusters: Api<KvCluster> = Api::namespaced(self.context.client.clone(), &self.key.0);
+        let live = clusters.get(&self.key.1).await.map_err(ReconcileError::Tell)?;
+        if live.status.is_none_or(|status| status.ring.is_none()) {
+            tracing::warn!(name = self.key.1, "status.ring is gone; it is made anew");
+            self.context.forget(&self.key);
+        }
+        Ok(())
     }
 
     fn plan(
@@ -273,6 +306,7 @@ impl Look<'_> {
         plan: &Plan,
         document: Option<&RingDocument>,
         status: &Status,
+        is_new: bool,
     ) -> KvClusterStatus {
         let id = valid.cluster_id.to_string();
         let growing = plan.steps.iter().filter(|step| matches!(step, Step::GrowClaim { .. }));
@@ -286,7 +320,8 @@ impl Look<'_> {
             facts,
             status,
             pending: Pending {
-                outdated_pods: plan.outdated_pods,
+                // What was written just now is not yet seen.
+                outdated_pods: if is_new { facts.pods.len() } else { plan.outdated_pods },
                 growing_volumes: growing.count(),
             },
         };

@@ -202,7 +202,10 @@ impl Seen<'_> {
     /// Why a server does not answer: its pod knows better than whoever tried to reach it.
     fn cause(&self, server: &str, error: Option<&str>) -> String {
         match self.facts.pods.get(server) {
-            None => "has no pod".to_owned(),
+            None => format!(
+                "has no pod; kubectl events --for statefulset/{} says why",
+                self.names.stateful_set()
+            ),
             Some(pod) => match (&pod.trouble, error) {
                 (Some(trouble), _) => format!("does not run: {trouble}"),
                 (None, Some(error)) => format!("does not serve: {error}"),
@@ -292,8 +295,19 @@ impl Seen<'_> {
         }
     }
 
-    /// What keeps a change of size from going on, where time alone does not mend it.
+    /// What keeps a change of size from going on, where time alone does not mend it; or puts data
+    /// at risk.
     fn blocked(&self) -> Option<String> {
+        let ending = self.facts.claims.iter().find(|(server, claim)| {
+            claim.is_terminating && self.members().any(|one| one.name == **server)
+        });
+        if let Some((server, claim)) = ending {
+            return Some(format!(
+                "the volume claim {} is being deleted: its data goes as soon as the pod {server} \
+                 ends. Do not restart it; remove the server by scaling down, which moves its data",
+                claim.name
+            ));
+        }
         let stuck: Vec<String> = (0..self.replicas)
             .map(|ordinal| self.names.server(ordinal))
             .filter(|server| !self.members().any(|one| one.name == *server && one.ready))

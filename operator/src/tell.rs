@@ -1,6 +1,6 @@
 //! Shell. Writes the status of a cluster, when it has changed, and publishes what has happened.
 
-use crd::{KvCluster, KvClusterStatus};
+use crd::KvClusterStatus;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource as _;
@@ -16,9 +16,8 @@ use crate::status::Obstacle;
 use crate::watches::Cluster;
 
 /// The fields of the status that may be absent, other than the ring document, which is written by
-/// compare-and-swap alone.
-const OPTIONAL: [&str; 6] =
-    ["observedGeneration", "clusterId", "ready", "phase", "selector", "rebalance"];
+/// compare-and-swap alone, and the cluster's id, which never changes.
+const OPTIONAL: [&str; 5] = ["observedGeneration", "ready", "phase", "selector", "rebalance"];
 
 impl Context {
     /// Tells that something is in the way; what is not known because of it stays as it was.
@@ -31,6 +30,32 @@ impl Context {
         let base = before.clone().or_else(|| self.told(&key(object))).unwrap_or_default();
         let next = obstacle.in_status(&base, object.meta().generation, &now());
         self.tell_status(object, before, next, &Status::default()).await
+    }
+
+    /// Tells that a resource cannot be read. What its status says besides cannot be read either, and
+    /// stays as it is.
+    pub(crate) async fn tell_unreadable(
+        &self,
+        object: &Cluster,
+        why: String,
+    ) -> Result<(), ReconcileError> {
+        let key = key(object);
+        let base = self.told(&key).unwrap_or_default();
+        let next = Obstacle::Invalid(why).in_status(&base, object.meta().generation, &now());
+        if base == next {
+            return Ok(());
+        }
+        let status = json!({
+            "observedGeneration": next.observed_generation,
+            "phase": next.phase,
+            "conditions": next.conditions,
+        });
+        self.patch_status(object, status).await?;
+        for one in news::between(Some(&base), &next, None) {
+            self.publish(object, one).await;
+        }
+        self.remember_told(&key, next);
+        Ok(())
     }
 
     /// Writes the status, if it is another than the one before. What the coordinator says of the
@@ -48,22 +73,28 @@ impl Context {
         if known.as_ref() == Some(&next) {
             return Ok(());
         }
-        let (namespace, name) = &key;
-        let clusters: Api<kube::core::DeserializeGuard<KvCluster>> =
-            Api::namespaced(self.client.clone(), namespace);
-        let patch = json!({ "metadata": { "uid": object.meta().uid }, "status": patch(&next) });
-        let patch = Patch::Merge(patch);
-        match clusters.patch_status(name, &PatchParams::default(), &patch).await {
-            Ok(_) => {}
-            // It was deleted meanwhile, or made anew.
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return Ok(()),
-            Err(error) => return Err(ReconcileError::Tell(error)),
+        if !self.patch_status(object, patch(&next)).await? {
+            return Ok(());
         }
         for one in news::between(known.as_ref(), &next, ring.last_rebalance.as_ref()) {
             self.publish(object, one).await;
         }
         self.remember_told(&key, next);
         Ok(())
+    }
+}
+
+impl Context {
+    /// False where the resource was deleted meanwhile, or made anew.
+    async fn patch_status(&self, object: &Cluster, status: Value) -> Result<bool, ReconcileError> {
+        let (namespace, name) = key(object);
+        let clusters: Api<Cluster> = Api::namespaced(self.client.clone(), &namespace);
+        let patch = json!({ "metadata": { "uid": object.meta().uid }, "status": status });
+        match clusters.patch_status(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
+            Ok(_) => Ok(true),
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
+            Err(error) => Err(ReconcileError::Tell(error)),
+        }
     }
 }
 

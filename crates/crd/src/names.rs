@@ -23,6 +23,10 @@ pub const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 /// The volume of a server, in its pod and in the names of claims.
 pub const DATA_VOLUME: &str = "data";
 
+/// As many servers as a ring has members.
+#[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "it is 256")]
+const SERVERS_MAX: i32 = ring::MAX_MEMBERS as i32;
+
 /// What kind of pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Component {
@@ -100,11 +104,12 @@ impl Names<'_> {
         format!("{}-{ordinal}", self.0)
     }
 
-    /// The number of the server of that name.
+    /// The number of the server of that name, if a ring can have one of that number.
     #[must_use]
     pub fn ordinal(self, server: &str) -> Option<i32> {
         let digits = server.strip_prefix(self.0)?.strip_prefix('-')?;
-        let ordinal = digits.parse().ok().filter(|ordinal: &i32| *ordinal >= 0)?;
+        let ordinal =
+            digits.parse().ok().filter(|ordinal: &i32| (0..SERVERS_MAX).contains(ordinal))?;
         (self.server(ordinal) == server).then_some(ordinal)
     }
 

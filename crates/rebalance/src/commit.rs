@@ -142,7 +142,9 @@ impl<S: RingStore> Driver<S> {
     }
 
     pub(crate) async fn swap(&mut self, next: RingDocument) -> Result<(), RingStoreError> {
-        self.store.compare_and_swap(self.document.as_ref(), &next).await?;
+        let swapped = self.store.compare_and_swap(self.document.as_ref(), &next).await;
+        self.is_outrun |= matches!(swapped, Err(RingStoreError::Conflict));
+        swapped?;
         let old_ring = self.document.as_ref().map(|old| &old.members);
         if old_ring != Some(&next.members) {
             self.assignment = assignment_of(Some(&next));

@@ -54,6 +54,9 @@ pub(crate) struct Driver<S> {
     problems: Vec<Trouble>,
     /// The members for which space was lacking, when that was found, and what to tell.
     pub(crate) refused: Option<(Vec<String>, Duration, Vec<String>)>,
+    /// The ring document is another than the one that is known here: somebody else has replaced
+    /// it, or a replacement of our own took effect without an answer.
+    pub(crate) is_outrun: bool,
 }
 
 impl<S: RingStore> Driver<S> {
@@ -76,6 +79,7 @@ impl<S: RingStore> Driver<S> {
             last_actions: Vec::new(),
             problems: Vec::new(),
             refused: None,
+            is_outrun: false,
         }
     }
 
@@ -84,7 +88,17 @@ impl<S: RingStore> Driver<S> {
         let mut wishes = self.shared.wish.subscribe();
         loop {
             wishes.mark_unchanged();
-            let wait = match self.round().await {
+            let next = tokio::select! {
+                // What is cut short is as a crash there.
+                gone = alive.changed() => if gone.is_err() { return } else { continue },
+                next = self.round() => next,
+            };
+            let wait = match next {
+                _ if self.is_outrun => {
+                    self.tell_outrun();
+                    while alive.changed().await.is_ok() {}
+                    return;
+                }
                 Next::AtOnce => Duration::ZERO,
                 Next::After(wait) => wait,
                 Next::Never => {
@@ -314,6 +328,16 @@ impl<S: RingStore> Driver<S> {
         if at_once { Next::AtOnce } else { Next::After(config.poll_moving) }
     }
 
+    /// Whoever keeps a coordinator makes a new one, which reads the document anew.
+    fn tell_outrun(&self) {
+        tracing::warn!("the ring document has been replaced by another coordinator");
+        self.shared.status.send_modify(|status| {
+            let reasons = vec![crate::store::RingStoreError::Conflict.to_string()];
+            let state = ClusterState::Superseded;
+            *status = Arc::new(Status { state, reasons, ..(**status).clone() });
+        });
+    }
+
     fn publish_membership(&self, addresses: &BTreeMap<String, ServerAddresses>) {
         let Some(document) = &self.document else { return };
         self.shared.membership.send_if_modified(|membership| {
@@ -361,6 +385,7 @@ impl<S: RingStore> Driver<S> {
             rebalance: self.progress.current(now_ms),
             last_rebalance: self.progress.last().cloned(),
             lost: plan.map(|plan| plan.lost.clone()).unwrap_or_default(),
+            wished: self.wish.members.clone(),
         };
         let removable = seen.removable();
         replace_if_other(&self.shared.removable, removable);

@@ -22,6 +22,10 @@ pub struct Status {
     /// Volumes that are gone with arcs that only they had. Nothing is granted anew until that is
     /// accepted by name and incarnation.
     pub lost: Vec<Lost>,
+    /// The members that were wished for in the round that this is about: no document with others
+    /// is on its way to be committed.
+    #[serde(skip)]
+    pub wished: Vec<String>,
 }
 
 /// What the coordinator is at.

@@ -166,7 +166,10 @@ fn a_server_that_does_not_answer() {
     assert_eq!(told.ready.as_deref(), Some("1/2"));
     case.facts.pods.remove("demo-1");
     let told = case.told(None, 1);
-    assert_eq!(told.conditions[0].message, "demo-1 has no pod");
+    assert_eq!(
+        told.conditions[0].message,
+        "demo-1 has no pod; kubectl events --for statefulset/demo says why"
+    );
     assert_eq!(told.conditions[1].reason, "Restarting");
 }
 
