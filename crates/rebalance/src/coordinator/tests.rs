@@ -127,6 +127,20 @@ async fn a_coordinator_that_is_superseded_stops() {
 }
 
 #[tokio::test]
+async fn a_document_that_somebody_else_has_replaced_is_left_to_a_new_coordinator() {
+    let (nodes, first) = cluster(2).await;
+    nodes.world().document.term += 5;
+    nodes.scale(&first, 3).await.unwrap();
+    let status = status_with(&first, |one| one.state == ClusterState::Superseded).await;
+    assert!(status.reasons[0].contains("changed by another coordinator"), "{:?}", status.reasons);
+    assert_eq!(nodes.world().document.members.len(), 2);
+
+    let second = nodes.coordinator(&[]).await;
+    nodes.scale(&second, 3).await.unwrap();
+    assert_eq!(settled(&second).await.servers.len(), 3);
+}
+
+#[tokio::test]
 async fn a_preview_counts_and_moves_nothing() {
     let (nodes, coordinator) = cluster(2).await;
     let before = nodes.world().document.clone();
