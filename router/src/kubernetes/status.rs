@@ -39,6 +39,7 @@ pub(crate) fn status(cluster: &ClusterName, facts: &Facts, table: &Table) -> Sta
         rebalance,
         last_rebalance: None,
         lost: Vec::new(),
+        wished: Vec::new(),
     }
 }
 
