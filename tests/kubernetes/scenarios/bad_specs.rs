@@ -106,8 +106,10 @@ impl Loosened {
         let definition = kubectl.get(&["customresourcedefinition", DEFINITION])?;
         let versions = definition["spec"]["versions"].clone();
         let mut loose = versions.clone();
-        let properties = &mut loose[0]["schema"]["openAPIV3Schema"]["properties"];
-        properties["spec"] =
+        let schema = &mut loose[0]["schema"]["openAPIV3Schema"];
+        // Rules over the whole name fields that are not known then.
+        schema["x-kubernetes-validations"] = json!([]);
+        schema["properties"]["spec"] =
             json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
         let loosened = Self { kubectl, versions };
         loosened.set(&loose)?;
