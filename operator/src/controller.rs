@@ -33,7 +33,7 @@ const DEBOUNCE: Duration = Duration::from_millis(50);
 /// How many clusters are looked at at a time.
 const CONCURRENCY: u16 = 8;
 /// Pause after a failure: at first, and at most.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
 
 /// What reconciling needs.
 pub(crate) struct Context {
