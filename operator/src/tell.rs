@@ -32,8 +32,8 @@ impl Context {
         self.tell_status(object, before, next, &Status::default()).await
     }
 
-    /// Tells that a resource cannot be read. What its status says besides cannot be read either, and
-    /// stays as it is.
+    /// Tells that a resource cannot be read. What its status says besides cannot be read either,
+    /// and stays as it is.
     pub(crate) async fn tell_unreadable(
         &self,
         object: &Cluster,
