@@ -11,6 +11,9 @@ use super::settings::Settings;
 /// How long one request may take.
 const REQUEST_TIMEOUT: &str = "--request-timeout=30s";
 
+/// How many characters of a command line an error shows.
+const ARGUMENTS_SHOWN: usize = 200;
+
 /// What a program printed, and whether it succeeded.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
@@ -58,7 +61,7 @@ impl Kubectl {
     /// Runs it, and requires that it succeeds; what it printed.
     pub(crate) fn run(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let outcome = self.output(arguments, None)?;
-        ensure!(outcome.succeeded, "kubectl {}: {}", arguments.join(" "), outcome.stderr);
+        ensure!(outcome.succeeded, "kubectl {}: {}", shown(arguments), outcome.stderr);
         Ok(outcome.stdout)
     }
 
@@ -69,7 +72,7 @@ impl Kubectl {
         input: Option<&str>,
     ) -> anyhow::Result<String> {
         let outcome = self.output(arguments, input)?;
-        let line = arguments.join(" ");
+        let line = shown(arguments);
         ensure!(!outcome.succeeded, "kubectl {line} was not refused: {}", outcome.stdout);
         Ok(outcome.stderr)
     }
@@ -114,6 +117,11 @@ impl Kubectl {
     pub(crate) fn raw(&self, path: &str) -> anyhow::Result<String> {
         self.run(&["get", "--raw", path, REQUEST_TIMEOUT])
     }
+}
+
+/// The arguments for a message, not longer than somebody reads.
+fn shown(arguments: &[&str]) -> String {
+    arguments.join(" ").chars().take(ARGUMENTS_SHOWN).collect()
 }
 
 /// Runs a program to its end, with some input.

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::Context;
 use serde_json::json;
 
 use super::diagnosis;
 use super::kubectl::Kubectl;
 use super::operator;
+use super::pod;
 use super::settings::{Settings, settings};
 use super::wait;
 
@@ -65,14 +65,30 @@ impl Namespace {
         self.remove()
     }
 
+    /// Clusters first, while the operator sees them, then what is left of the pods: a namespace
+    /// that meets pods waits for long before it looks again.
     fn remove(&self) -> anyhow::Result<()> {
+        let timeout = format!("--timeout={}s", GONE_WITHIN.as_secs());
+        let kubectl = &self.kubectl;
+        if self.has_definition()? {
+            kubectl.run(&["delete", "kvclusters", "--all", &timeout])?;
+        }
+        kubectl.run(&["delete", "pod", "load", "--ignore-not-found", "--grace-period=1"])?;
+        wait::until("the pods go", GONE_WITHIN, || {
+            let pods = kubectl.list(&["pods"]).map_err(|error| format!("{error:#}"))?;
+            let owned = pods.iter().filter(|pod| pod["metadata"]["ownerReferences"].is_array());
+            let names: Vec<&str> = owned.map(pod::name).collect();
+            if names.is_empty() { Ok(()) } else { Err(format!("{names:?}")) }
+        })?;
         let kubectl = Kubectl::cluster(self.settings);
-        kubectl.run(&["delete", "namespace", &self.name, "--wait=false", "--ignore-not-found"])?;
-        wait::until("the namespace goes", GONE_WITHIN, || {
-            let found = kubectl.find(&["namespace", &self.name]).map_err(|e| format!("{e:#}"))?;
-            found.map_or(Ok(()), |namespace| Err(namespace["status"].to_string()))
-        })
-        .with_context(|| format!("namespace {}", self.name))
+        let flags = ["--ignore-not-found", &timeout];
+        kubectl.run(&[&["delete", "namespace", &self.name], &flags[..]].concat())?;
+        Ok(())
+    }
+
+    fn has_definition(&self) -> anyhow::Result<bool> {
+        let definition = ["customresourcedefinition", "kvclusters.ringkv.dev"];
+        Ok(Kubectl::cluster(self.settings).find(&definition)?.is_some())
     }
 }
 
