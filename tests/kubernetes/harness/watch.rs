@@ -6,12 +6,17 @@ use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::Value;
 
 use super::cluster::Cluster;
 use super::pod::{is_ready, name};
+use super::wait;
+
+/// How long a watch may take to see what is there.
+const BEGINS_WITHIN: Duration = Duration::from_secs(20);
 
 /// A watch that goes on.
 pub(crate) struct Watch {
@@ -52,7 +57,12 @@ impl Watch {
                 shared.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(read);
             }
         });
-        Ok(Self { child, reader, text })
+        let watch = Self { child, reader, text };
+        wait::until("the watch begins", BEGINS_WITHIN, || {
+            let text = watch.text.lock().unwrap_or_else(PoisonError::into_inner);
+            if text.is_empty() { Err("nothing is seen".to_owned()) } else { Ok(()) }
+        })?;
+        Ok(watch)
     }
 
     /// Ends it; every event in order.
