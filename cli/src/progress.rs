@@ -90,7 +90,7 @@ impl Rate {
 
 impl Pair<'_> {
     pub(crate) fn is_over(&self) -> bool {
-        self.state >= HandoffState::Done
+        self.state.is_over()
     }
 
     /// Moved keys, and the estimate of all, never below them.
@@ -202,7 +202,7 @@ impl Tracker {
 
     fn handoffs(&self) -> String {
         let handoffs = &self.latest.handoffs;
-        let over = handoffs.iter().filter(|handoff| handoff.state >= HandoffState::Done).count();
+        let over = handoffs.iter().filter(|handoff| handoff.state.is_over()).count();
         format!("handoffs {over}/{}", handoffs.len())
     }
 

@@ -5,14 +5,15 @@ use crd::names::Names;
 use crd::{KvCluster, KvClusterStatus, PvcRetention};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
-use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
+use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, Error, Resource as _, ResourceExt};
 use serde_json::{Value, json};
 
+use crate::apply::only;
 use crate::facts::RETIRED;
 use crate::news::News;
 use crate::plan::{ClaimRef, Step};
-use crate::refusal::in_words;
+use crate::refusal::{has_changed, in_words};
 
 /// One cluster, as the steps need it.
 pub(crate) struct Actor<'a> {
@@ -131,7 +132,8 @@ impl Actor<'_> {
         if !self.may_lose(server).await.map_err(looked)? {
             return Ok(None);
         }
-        let result = self.claims().delete(&claim.name, &only(claim)).await.map(drop);
+        let parameters = only(Some(claim.uid.clone()), Some(claim.resource_version.clone()));
+        let result = self.claims().delete(&claim.name, &parameters).await.map(drop);
         let done = self.settled("delete", object(), result)?;
         let note = format!("the volume of {server}, which owns nothing, is deleted");
         Ok(done.then(|| News::normal("VolumeDeleted", "ScaleDown", note).of(server)))
@@ -142,8 +144,7 @@ impl Actor<'_> {
         let cluster = clusters.get(self.names.0).await?;
         let document = cluster.status.as_ref().map(KvClusterStatus::ring_document);
         let Some(Ok(Some(document))) = document else { return Ok(false) };
-        let is_listed =
-            document.members.iter().chain(&document.leaving).any(|member| member.name == server);
+        let is_listed = document.lists(server);
         let ordinal = self.names.ordinal(server).unwrap_or(0);
         let is_wanted = ordinal < cluster.spec.replicas;
         let is_same = cluster.uid().as_deref() == Some(self.uid);
@@ -163,10 +164,7 @@ impl Actor<'_> {
         uid: &str,
         is_broken: bool,
     ) -> Result<Option<News>, StepError> {
-        let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
-        let parameters =
-            DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-        let result = self.pods().delete(server, &parameters).await.map(drop);
+        let result = self.pods().delete(server, &only(Some(uid.to_owned()), None)).await.map(drop);
         let done = self.settled("replace", format!("pod {server}"), result)?;
         let why = if is_broken { ", which did not run," } else { "" };
         let note = format!("{server}{why} is replaced by one of the present specification");
@@ -182,8 +180,8 @@ impl Actor<'_> {
     ) -> Result<bool, StepError> {
         match result {
             Ok(()) => Ok(true),
-            Err(Error::Api(status)) if matches!(status.code, 404 | 409) => {
-                tracing::debug!(object, %status, "it has changed meanwhile");
+            Err(error) if has_changed(&error) => {
+                tracing::debug!(object, %error, "it has changed meanwhile");
                 Ok(false)
             }
             Err(source) => Err(StepError { action, object, source }),
@@ -197,12 +195,4 @@ impl Actor<'_> {
     fn pods(&self) -> Api<Pod> {
         Api::namespaced(self.client.clone(), self.namespace)
     }
-}
-
-fn only(claim: &ClaimRef) -> DeleteParams {
-    let preconditions = Preconditions {
-        uid: Some(claim.uid.clone()),
-        resource_version: Some(claim.resource_version.clone()),
-    };
-    DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() }
 }

@@ -18,7 +18,7 @@ use kube::{Client, Error, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::refusal::in_words;
+use crate::refusal::{has_changed, in_words};
 
 /// Who applies: the field manager of everything that the operator owns.
 pub(crate) const FIELD_MANAGER: &str = "ringkv-operator";
@@ -101,19 +101,16 @@ impl Applier {
         let hash = hash(desired);
         let seen = store.get(&ObjectRef::from_obj(desired));
         let known = self.known(&key).filter(|known| known.desired == hash);
-        match (known, &seen) {
-            (Some(known), Some(seen))
-                if seen.uid().as_deref() == Some(&*known.uid)
-                    && known.version.covers(&Version::of(&**seen)) =>
-            {
-                return Ok(false);
-            }
-            // Either what is watched lags behind, or somebody has deleted it.
-            (Some(known), None) if self.exists(desired, &known.uid).await? => return Ok(false),
-            _ => {}
-        }
-        if seen.is_none() {
-            self.demand_ours(desired).await?;
+        let is_so = match &seen {
+            Some(seen) => known.is_some_and(|known| {
+                seen.uid().as_deref() == Some(&*known.uid)
+                    && known.version.covers(&Version::of(&**seen))
+            }),
+            // Either what is watched lags behind, or it is not there or not watched.
+            None => self.is_there_unseen(desired, known.as_ref()).await?,
+        };
+        if is_so {
+            return Ok(false);
         }
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         let api = self.api::<K>(desired);
@@ -145,39 +142,32 @@ impl Applier {
         let Some(seen) = store.get(&ObjectRef::new(name).within(namespace)) else {
             return Ok(false);
         };
-        let preconditions = Some(Preconditions { uid: seen.uid(), resource_version: None });
-        let parameters = DeleteParams { preconditions, ..DeleteParams::default() };
-        match self.api::<K>(&*seen).delete(name, &parameters).await {
+        match self.api::<K>(&*seen).delete(name, &only(seen.uid(), None)).await {
             Ok(_) => Ok(true),
-            Err(Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
+            Err(error) if has_changed(&error) => Ok(false),
             Err(error) => Err(failed("delete", &*seen)(error)),
         }
     }
 
-    /// Nothing is taken over that was not made for this cluster: what is not watched may be
-    /// somebody else's. What lost its label is known by its owner.
-    async fn demand_ours<K: Object>(&self, desired: &K) -> Result<(), ApplyError> {
+    /// Whether an object that is not seen by the watch is there as it was applied. Nothing is taken
+    /// over that was not made for this cluster; what lost its label, and so is not watched any
+    /// more, is known by its owner.
+    async fn is_there_unseen<K: Object>(
+        &self,
+        desired: &K,
+        known: Option<&Applied>,
+    ) -> Result<bool, ApplyError> {
         let found = self.api::<K>(desired).get_metadata_opt(&desired.name_any()).await;
-        let Some(found) = found.map_err(failed("read", desired))? else { return Ok(()) };
-        let owners = |object: &K| object.owner_references().first().map(|owner| owner.uid.clone());
-        let ours = owners(desired);
-        let is_ours = found.labels().get(CLUSTER_LABEL) == desired.labels().get(CLUSTER_LABEL)
-            || found.owner_references().iter().any(|owner| Some(&owner.uid) == ours.as_ref());
-        if is_ours {
-            return Ok(());
+        let Some(found) = found.map_err(failed("read", desired))? else { return Ok(false) };
+        let label = found.labels().get(CLUSTER_LABEL);
+        let owner = desired.owner_references().first().map(|owner| &owner.uid);
+        let is_owned = found.owner_references().iter().any(|one| Some(&one.uid) == owner);
+        if label != desired.labels().get(CLUSTER_LABEL) && !is_owned {
+            let (kind, namespace, name) = key(desired);
+            return Err(ApplyError::Foreign { kind, namespace, name });
         }
-        let (kind, namespace, name) = key(desired);
-        Err(ApplyError::Foreign { kind, namespace, name })
-    }
-
-    async fn exists<K: Object>(&self, desired: &K, uid: &str) -> Result<bool, ApplyError> {
-        let found = self.api::<K>(desired).get_metadata_opt(&desired.name_any()).await;
-        let found = found.map_err(failed("read", desired))?;
-        Ok(found.is_some_and(|found| {
-            // Without its label it is not watched any more.
-            let is_watched = found.labels().contains_key(CLUSTER_LABEL);
-            is_watched && found.metadata.uid.as_deref() == Some(uid)
-        }))
+        let is_known = known.is_some_and(|known| Some(&known.uid) == found.metadata.uid.as_ref());
+        Ok(is_known && label.is_some())
     }
 
     fn api<K: Object>(&self, object: &K) -> Api<K> {
@@ -199,6 +189,12 @@ impl Applier {
         let mut applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
         applied.retain(|(_, of, name), _| of != namespace || !belongs(name, cluster));
     }
+}
+
+/// Deletes this very object, at this version if one is given, and not another of its name.
+pub(crate) fn only(uid: Option<String>, resource_version: Option<String>) -> DeleteParams {
+    let preconditions = Some(Preconditions { uid, resource_version });
+    DeleteParams { preconditions, ..DeleteParams::default() }
 }
 
 /// Whether an object's name is one of this cluster's; at worst something is applied once more.

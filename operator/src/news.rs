@@ -1,7 +1,6 @@
 //! Pure. What a person would ask about: events, from one status to the next.
 
 use crd::{ConditionType, KvClusterStatus, RebalanceStatus, condition_reasons as reason};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use rebalance::Rebalance;
 
 /// Something that happened.
@@ -46,7 +45,7 @@ pub(crate) fn between(
 ) -> Vec<News> {
     let mut news = Vec::new();
     let changed = |of| {
-        let (old, new) = (before.and_then(|status| condition(status, of)), condition(after, of)?);
+        let (old, new) = (before.and_then(|status| status.condition(of)), after.condition(of)?);
         let same = old.is_some_and(|old| old.status == new.status && old.reason == new.reason);
         (!same).then_some((old, new))
     };
@@ -111,11 +110,6 @@ pub(crate) fn between(
 /// What is done, as an identifier: like events with one action are told as one.
 fn scale(open: &RebalanceStatus) -> String {
     format!("Scale{}To{}", open.from, open.to)
-}
-
-/// The condition of that type.
-pub(crate) fn condition(status: &KvClusterStatus, of: ConditionType) -> Option<&Condition> {
-    status.conditions.iter().find(|one| one.type_ == of.as_str())
 }
 
 #[cfg(test)]

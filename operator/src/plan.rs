@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crd::PvcRetention;
 use crd::names::Names;
-use rebalance::{ClusterState, HandoffState, ServerRole, ServerStatus, Status};
+use rebalance::{ClusterState, ServerRole, ServerStatus, Status};
 use ring::RingDocument;
 
 use crate::facts::{ClaimFacts, Facts, PodFacts};
@@ -57,7 +57,7 @@ pub(crate) enum Step {
     MarkRetired { server: String, claim: ClaimRef, incarnation: String },
     /// Have the claim deleted with the cluster, or not.
     OwnClaim { claim: ClaimRef, is_owned: bool },
-    /// Take that back: the server is wanted again.
+    /// Take the note back: the server is wanted again.
     Unmark { server: String, claim: ClaimRef },
     /// Delete the claim of a server that retired, or never had a volume.
     DeleteClaim { server: String, claim: ClaimRef },
@@ -142,13 +142,8 @@ impl Planner<'_> {
 
     /// Pods up to the highest server that the ring document lists.
     fn listed_pods(&self) -> i32 {
-        let listed = self
-            .input
-            .document
-            .into_iter()
-            .flat_map(|document| document.members.iter().chain(&document.leaving));
-        let ordinals = listed.filter_map(|member| self.input.names.ordinal(&member.name));
-        ordinals.max().map_or(0, |highest| highest.saturating_add(1))
+        let listed = self.input.document.into_iter().flat_map(RingDocument::listed);
+        self.pods_up_to(listed.map(|member| &member.name))
     }
 
     /// Without a ring document all volumes that are there have to be read: they know the last one.
@@ -158,14 +153,16 @@ impl Planner<'_> {
         }
         let claims = self.input.facts.claims.iter();
         let used = claims.filter(|(_, claim)| claim.is_bound && !claim.is_terminating);
-        let ordinals = used.filter_map(|(server, _)| self.input.names.ordinal(server));
+        self.pods_up_to(used.map(|(server, _)| server))
+    }
+
+    fn pods_up_to<'s>(&self, servers: impl Iterator<Item = &'s String>) -> i32 {
+        let ordinals = servers.filter_map(|server| self.input.names.ordinal(server));
         ordinals.max().map_or(0, |highest| highest.saturating_add(1))
     }
 
     fn is_listed(&self, server: &str) -> bool {
-        self.input.document.is_some_and(|document| {
-            document.members.iter().chain(&document.leaving).any(|one| one.name == server)
-        })
+        self.input.document.is_some_and(|document| document.lists(server))
     }
 
     fn is_wanted(&self, server: &str) -> bool {
@@ -245,7 +242,7 @@ impl Planner<'_> {
                 {
                     steps.push(Step::GrowClaim { server: server.clone(), claim: claim.into() });
                 }
-            } else if self.may_delete_claim(server, claim) && ordinal >= pods {
+            } else if ordinal >= pods && self.may_delete_claim(server, ordinal, claim) {
                 steps.push(Step::DeleteClaim { server: server.clone(), claim: claim.into() });
             }
         }
@@ -263,15 +260,13 @@ impl Planner<'_> {
     }
 
     /// Only a volume whose server retired, or one that never was, and only once nothing uses it.
-    fn may_delete_claim(&self, server: &str, claim: &ClaimFacts) -> bool {
+    fn may_delete_claim(&self, server: &str, ordinal: i32, claim: &ClaimFacts) -> bool {
         let facts = self.input.facts;
         self.input.document.is_some()
             && self.input.when_scaled == PvcRetention::Delete
             && (claim.retired.is_some() || !claim.is_bound)
             && !facts.pods.contains_key(server)
-            && facts.stateful_set.as_ref().is_some_and(|set| {
-                self.input.names.ordinal(server).is_some_and(|ordinal| ordinal >= set.replicas)
-            })
+            && facts.stateful_set.as_ref().is_some_and(|set| ordinal >= set.replicas)
     }
 
     fn of_older_revision(&self) -> impl Iterator<Item = (&String, &PodFacts)> {
@@ -315,24 +310,17 @@ impl Planner<'_> {
     fn is_quiet(&self) -> bool {
         let (facts, status) = (self.input.facts, self.input.status);
         let moving = status.rebalance.as_ref().is_some_and(|rebalance| {
-            rebalance.handoffs.iter().any(|handoff| {
-                !matches!(handoff.state, HandoffState::Done | HandoffState::Cancelled)
-            })
+            rebalance.handoffs.iter().any(|handoff| !handoff.state.is_over())
         });
-        let listed = self
-            .input
-            .document
-            .into_iter()
-            .flat_map(|document| document.members.iter().chain(&document.leaving));
-        let mut listed = listed.peekable();
-        let leaving = self.input.document.is_some_and(|document| !document.leaving.is_empty());
-        listed.peek().is_some()
-            && !moving
-            && !leaving
+        let serves = |name: &String| {
+            self.servers.get(&**name).is_some_and(|one| one.ready)
+                && facts.pods.get(name).is_some_and(|pod| pod.is_ready)
+        };
+        !moving
             && facts.pods.values().all(|pod| !pod.is_terminating)
-            && listed.all(|member| {
-                let serves = self.servers.get(&*member.name).is_some_and(|one| one.ready);
-                serves && facts.pods.get(&member.name).is_some_and(|pod| pod.is_ready)
+            && self.input.document.is_some_and(|document| {
+                // A ring document has a member at least.
+                document.leaving.is_empty() && document.members.iter().all(|one| serves(&one.name))
             })
     }
 }

@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crd::names::{Component, Names};
+use crd::names::{COMPONENT_LABEL, Component, Names};
 use crd::{AcceptedLoss, KvCluster, KvClusterStatus};
 use handoff::Server;
+use k8s_openapi::api::core::v1::Pod;
 use kube::Resource as _;
 use kube::ResourceExt;
 use kube::api::Api;
 use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
 use node_api::ServerAddresses;
 use rebalance::{Coordinator, RingStoreError, Status};
 use ring::RingDocument;
 
-use crate::access::AccessError;
+use crate::access::{Access, AccessError};
 use crate::act::{Actor, StepError};
 use crate::apply::ApplyError;
 use crate::controller::{Context, key};
@@ -235,22 +237,19 @@ impl Look<'_> {
         let (namespace, name) = (&*self.key.0, &*self.key.1);
         let watched = &self.context.watched;
         let names = self.names();
-        let at = |name: &str| kube::runtime::reflector::ObjectRef::new(name).within(namespace);
-        let set = watched.stateful_sets.get(&at(&names.stateful_set()));
+        let set = ObjectRef::new(&names.stateful_set()).within(namespace);
+        let set = watched.stateful_sets.get(&set);
         let pods = of_cluster(&watched.pods, namespace, name);
-        let is_node = |labels: &std::collections::BTreeMap<String, String>| {
-            labels.get(crd::names::COMPONENT_LABEL).map(String::as_str)
-                == Some(Component::Node.as_str())
-        };
-        let pods = pods.iter().filter(|pod| is_node(pod.labels()));
+        let component = |pod: &Pod| pod.labels().get(COMPONENT_LABEL).cloned();
+        let is_node = |pod: &Pod| component(pod).as_deref() == Some(Component::Node.as_str());
+        let pods = pods.iter().filter(|pod| is_node(pod));
         let pods = pods.filter(|pod| names.ordinal(&pod.name_any()).is_some());
         let claims = of_cluster(&watched.claims, namespace, name);
         let claims = claims.iter().filter_map(|claim| {
             Some((ClaimFacts::server(names, &claim.name_any())?, ClaimFacts::of(claim)))
         });
-        let routers = watched
-            .deployments
-            .get(&kube::runtime::reflector::ObjectRef::new(&names.router()).within(namespace));
+        let routers = ObjectRef::new(&names.router()).within(namespace);
+        let routers = watched.deployments.get(&routers);
         Facts {
             stateful_set: set.map(|set| SetFacts::of(&set)),
             pods: pods.map(|pod| (pod.name_any(), PodFacts::of(pod))).collect(),
@@ -261,7 +260,7 @@ impl Look<'_> {
         }
     }
 
-    fn settings(&self, valid: &ValidCluster, access: &crate::access::Access) -> Settings {
+    fn settings(&self, valid: &ValidCluster, access: &Access) -> Settings {
         let spec = &self.cluster.spec;
         Settings {
             uid: self.cluster.uid().unwrap_or_default(),

@@ -6,7 +6,7 @@ use crd::{
     condition_reasons as reason,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use rebalance::{ClusterState, HandoffState, Rebalance, ServerRole, ServerStatus, Status};
+use rebalance::{ClusterState, Rebalance, ServerRole, ServerStatus, Status};
 use ring::{Phase, RingDocument};
 
 use crate::facts::Facts;
@@ -77,8 +77,8 @@ impl Verdict {
         now: &Time,
     ) -> Condition {
         let status = if self.holds { "True" } else { "False" };
-        let mut known = before.into_iter().flat_map(|before| &before.conditions);
-        let known = known.find(|one| one.type_ == self.of.as_str() && one.status == status);
+        let known = before.and_then(|before| before.condition(self.of));
+        let known = known.filter(|one| one.status == status);
         Condition {
             type_: self.of.as_str().to_owned(),
             status: status.to_owned(),
@@ -187,13 +187,8 @@ impl Seen<'_> {
             .servers
             .iter()
             .filter(|one| matches!(one.role, ServerRole::Member | ServerRole::Leaving));
-        let document = self.document;
-        let listed = listed.filter(|one| {
-            document.is_some_and(|document| {
-                document.members.iter().chain(&document.leaving).any(|m| m.name == one.name)
-            })
-        });
         listed
+            .filter(|one| self.document.is_some_and(|document| document.lists(&one.name)))
             .filter(|one| !one.ready)
             .map(|one| format!("{} {}", one.name, self.cause(&one.name, one.error.as_deref())))
             .collect()
@@ -421,10 +416,7 @@ impl Seen<'_> {
 }
 
 fn rebalance_status(open: &Rebalance) -> RebalanceStatus {
-    let unfinished = open
-        .handoffs
-        .iter()
-        .filter(|handoff| !matches!(handoff.state, HandoffState::Done | HandoffState::Cancelled));
+    let unfinished = open.handoffs.iter().filter(|handoff| !handoff.state.is_over());
     let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     RebalanceStatus {
         from: to_i32(open.from),

@@ -12,6 +12,7 @@ use shell::clock::{Clock as _, SystemClock};
 use crate::controller::{Context, key};
 use crate::news;
 use crate::reconcile::ReconcileError;
+use crate::refusal::has_changed;
 use crate::status::Obstacle;
 use crate::watches::Cluster;
 
@@ -27,7 +28,7 @@ impl Context {
         before: Option<KvClusterStatus>,
         obstacle: Obstacle,
     ) -> Result<(), ReconcileError> {
-        let base = before.clone().or_else(|| self.told(&key(object))).unwrap_or_default();
+        let base = before.clone().unwrap_or_default();
         let next = obstacle.in_status(&base, object.meta().generation, &now());
         self.tell_status(object, before, next, &Status::default()).await
     }
@@ -82,9 +83,7 @@ impl Context {
         self.remember_told(&key, next);
         Ok(())
     }
-}
 
-impl Context {
     /// False where the resource was deleted meanwhile, or made anew.
     async fn patch_status(&self, object: &Cluster, status: Value) -> Result<bool, ReconcileError> {
         let (namespace, name) = key(object);
@@ -92,7 +91,7 @@ impl Context {
         let patch = json!({ "metadata": { "uid": object.meta().uid }, "status": status });
         match clusters.patch_status(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
             Ok(_) => Ok(true),
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
+            Err(error) if has_changed(&error) => Ok(false),
             Err(error) => Err(ReconcileError::Tell(error)),
         }
     }

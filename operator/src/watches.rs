@@ -1,8 +1,6 @@
 //! Shell. What the operator watches, kept in memory: everything that carries the label of a
 //! cluster. A change of any of it has its cluster looked at.
 
-use std::fmt::Debug;
-
 use crd::KvCluster;
 use crd::names::CLUSTER_LABEL;
 use futures_util::stream::{BoxStream, SelectAll};
@@ -18,7 +16,8 @@ use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
+
+use crate::apply::Object;
 
 /// The custom resource; one that cannot be read does not keep the others from being read.
 pub(crate) type Cluster = DeserializeGuard<KvCluster>;
@@ -107,16 +106,7 @@ where
     }
 }
 
-fn watch<K>(client: &Client, namespace: Option<&str>, triggers: &mut Triggers) -> Store<K>
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + Debug
-        + DeserializeOwned
-        + Send
-        + Sync
-        + 'static,
-{
+fn watch<K: Object>(client: &Client, namespace: Option<&str>, triggers: &mut Triggers) -> Store<K> {
     let (store, writer) = reflector::store();
     let config = watcher::Config::default().labels(CLUSTER_LABEL);
     let stream = watcher(api::<K>(client.clone(), namespace), config)

@@ -96,9 +96,7 @@ impl Table {
             }
         };
         let takes_part = |name: &str| {
-            let mut listed = document.members.iter().chain(&document.leaving);
-            listed.any(|member| member.name == name)
-                || views.get(name).is_some_and(|view| !view.arcs.is_empty())
+            document.lists(name) || views.get(name).is_some_and(|view| !view.arcs.is_empty())
         };
         let servers = membership.servers.iter().filter(|(name, _)| takes_part(name));
         let nodes: Vec<Node> = servers.map(node).collect();

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResourceExt, ResourceExt};
 
 use crate::names::Names;
-use crate::{ACCEPT_DATA_LOSS, ConditionType, KvCluster};
+use crate::{ACCEPT_DATA_LOSS, ConditionType, KvCluster, KvClusterStatus};
 
 /// The definition of the resource, as the API server takes it.
 #[must_use]
@@ -34,14 +34,15 @@ pub struct InvalidAcceptance {
     pub part: String,
 }
 
-impl KvCluster {
+impl KvClusterStatus {
     /// A condition as last told.
     #[must_use]
     pub fn condition(&self, condition: ConditionType) -> Option<&Condition> {
-        let conditions = &self.status.as_ref()?.conditions;
-        conditions.iter().find(|told| told.type_ == condition.as_str())
+        self.conditions.iter().find(|told| told.type_ == condition.as_str())
     }
+}
 
+impl KvCluster {
     /// The lost volumes that the annotation accepts.
     ///
     /// # Errors

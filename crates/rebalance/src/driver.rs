@@ -93,12 +93,8 @@ impl<S: RingStore> Driver<S> {
                 gone = alive.changed() => if gone.is_err() { return } else { continue },
                 next = self.round() => next,
             };
+            let next = if self.is_outrun { self.give_up() } else { next };
             let wait = match next {
-                _ if self.is_outrun => {
-                    self.tell_outrun();
-                    while alive.changed().await.is_ok() {}
-                    return;
-                }
                 Next::AtOnce => Duration::ZERO,
                 Next::After(wait) => wait,
                 Next::Never => {
@@ -329,13 +325,14 @@ impl<S: RingStore> Driver<S> {
     }
 
     /// Whoever keeps a coordinator makes a new one, which reads the document anew.
-    fn tell_outrun(&self) {
+    fn give_up(&self) -> Next {
         tracing::warn!("the ring document has been replaced by another coordinator");
         self.shared.status.send_modify(|status| {
             let reasons = vec![crate::store::RingStoreError::Conflict.to_string()];
             let state = ClusterState::Superseded;
             *status = Arc::new(Status { state, reasons, ..(**status).clone() });
         });
+        Next::Never
     }
 
     fn publish_membership(&self, addresses: &BTreeMap<String, ServerAddresses>) {

@@ -192,7 +192,7 @@ impl<'a> Planner<'a> {
 
     fn explain_absence(&mut self) {
         let document = self.input.document;
-        for member in document.members.iter().chain(&document.leaving) {
+        for member in document.listed() {
             let name = &member.name;
             match self.input.observed.get(name) {
                 Some(Observation::Reachable(_)) => {}
@@ -461,8 +461,7 @@ impl<'a> Planner<'a> {
 
     /// Whether the node is in the ring document, or on its way out.
     fn is_listed(&self, state: &NodeState) -> bool {
-        let document = self.input.document;
-        document.members.iter().chain(&document.leaving).any(|member| is_volume(state, member))
+        self.input.document.listed().any(|member| is_volume(state, member))
     }
 
     /// Whether the node of that name can take part in a handoff.

@@ -153,6 +153,14 @@ pub enum HandoffState {
     Cancelled,
 }
 
+impl HandoffState {
+    /// Whether nothing of it is left to do.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Done | Self::Cancelled)
+    }
+}
+
 /// What went, and goes, from one server to another.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PairProgress {

@@ -114,8 +114,7 @@ impl<'a> View<'a> {
 
     /// Every volume that may own something: members, and former ones that have not retired.
     pub(crate) fn possible_owners(&self) -> impl Iterator<Item = Server> {
-        let owners = self.document.members.iter().chain(&self.document.leaving);
-        owners.filter_map(|member| {
+        self.document.listed().filter_map(|member| {
             let incarnation = member.incarnation.parse().ok()?;
             Some(Server { name: member.name.clone(), incarnation })
         })

@@ -312,6 +312,17 @@ impl RingDocument {
         self.members.iter().find(|member| member.name == name)
     }
 
+    /// Whoever may own something: the members, and former ones that are not known to have retired.
+    pub fn listed(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().chain(&self.leaving)
+    }
+
+    /// Whether a server of that name may own something.
+    #[must_use]
+    pub fn lists(&self, name: &str) -> bool {
+        self.listed().any(|member| member.name == name)
+    }
+
     /// Whether this volume has been declared lost.
     #[must_use]
     pub fn is_dead(&self, name: &str, incarnation: &str) -> bool {
@@ -353,7 +364,7 @@ impl RingDocument {
         if let Some(member) = twice {
             return Err(DocumentError::AlreadyMember(member.name.clone()));
         }
-        for member in self.members.iter().chain(&self.leaving) {
+        for member in self.listed() {
             self.check_member(member)?;
             if !volumes.insert((&member.name, &member.incarnation)) {
                 return Err(DocumentError::AlreadyMember(member.name.clone()));

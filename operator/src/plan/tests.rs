@@ -1,4 +1,4 @@
-use rebalance::{HandoffProgress, Rebalance};
+use rebalance::{HandoffProgress, HandoffState, Rebalance};
 use ring::Placement;
 
 use super::*;

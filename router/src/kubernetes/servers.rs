@@ -43,7 +43,7 @@ pub(super) fn servers<'a>(
     }
     let mut found: BTreeMap<String, Place> =
         best.into_iter().map(|(name, (_, place))| (name.to_owned(), place)).collect();
-    for member in document.members.iter().chain(&document.leaving) {
+    for member in document.listed() {
         if let (false, Some(place)) = (found.contains_key(&member.name), before.get(&member.name)) {
             found.insert(member.name.clone(), Place { is_serving: false, ..place.clone() });
         }

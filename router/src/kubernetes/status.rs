@@ -136,8 +136,7 @@ fn servers(facts: &Facts, table: &Table, told: &[ServerState]) -> Vec<ServerStat
 }
 
 fn incarnation(document: Option<&RingDocument>, name: &str) -> Option<String> {
-    let document = document?;
-    let mut listed = document.members.iter().chain(&document.leaving);
+    let mut listed = document?.listed();
     listed.find(|member| member.name == name).map(|member| member.incarnation.clone())
 }
 

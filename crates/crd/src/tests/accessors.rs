@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::names::{Component, Names};
-use crate::{AcceptedLoss, ConditionType, KvCluster, KvClusterSpec};
+use crate::{AcceptedLoss, ConditionType, KvCluster, KvClusterSpec, KvClusterStatus};
 
 fn cluster(annotation: Option<&str>) -> KvCluster {
     let spec: KvClusterSpec = serde_json::from_str("{}").expect("all has defaults");
@@ -23,7 +23,7 @@ fn the_selector_is_that_of_the_server_pods() {
 
 #[test]
 fn a_condition_that_was_never_told_is_none() {
-    assert!(cluster(None).condition(ConditionType::Available).is_none());
+    assert!(KvClusterStatus::default().condition(ConditionType::Available).is_none());
 }
 
 #[test]
