@@ -37,7 +37,8 @@ fn order_is_kept_and_nothing_is_applied_twice_while_an_arc_moves_to_and_fro() {
             })
             .collect();
         let mut epoch = 1;
-        while clients.iter().any(|client| !client.is_finished()) {
+        let are_busy = || clients.iter().any(|client| !client.is_finished());
+        while are_busy() {
             epoch += 1;
             let (from, to) = if epoch % 2 == 0 { (0, 1) } else { (1, 0) };
             world.nodes[from].freeze(arc, true);
@@ -48,8 +49,12 @@ fn order_is_kept_and_nothing_is_applied_twice_while_an_arc_moves_to_and_fro() {
                 continue;
             }
             let records = world.nodes[from].records(arc);
-            world.nodes[to].own(arc, epoch, records);
+            world.nodes[to].own(arc, epoch, records.clone());
             world.nodes[from].give(arc);
+            // A handoff takes time: an arc that moved on before anything reached it would leave the
+            // router no server to send to.
+            let is_reached = || world.nodes[to].records(arc) != records || !are_busy();
+            until("a command reaches the new owner", is_reached);
         }
     });
     let refused: usize = world.nodes.iter().map(|node| node.refusals()).sum();
