@@ -24,6 +24,7 @@ use crate::coordinators::{Coordinators, Key};
 use crate::metrics::{Metrics, OutcomeLabels};
 use crate::news::News;
 use crate::reconcile::{ReconcileError, reconcile};
+use crate::tell::End;
 use crate::watches::{Cluster, Watched, api};
 
 /// Clusters that may wait to be looked at because their coordinator has news.
@@ -46,6 +47,8 @@ pub(crate) struct Context {
     recorder: Recorder,
     /// What was told last of each cluster; what is watched may lag behind.
     told: Mutex<BTreeMap<Key, KvClusterStatus>>,
+    /// The change of each cluster's ring of which the end was told last.
+    told_ends: Mutex<BTreeMap<Key, End>>,
     failures: Mutex<BTreeMap<Key, u32>>,
 }
 
@@ -79,6 +82,7 @@ pub(crate) async fn run(
                 metrics: Arc::clone(&metrics),
                 recorder: recorder.clone(),
                 told: Mutex::default(),
+                told_ends: Mutex::default(),
                 failures: Mutex::default(),
             };
             let clusters = api::<Cluster>(client.clone(), scope.as_deref());
@@ -165,6 +169,7 @@ impl Context {
         self.coordinators.stop(key);
         self.applier.forget(&key.0, &key.1);
         lock(&self.told).remove(key);
+        lock(&self.told_ends).remove(key);
         lock(&self.failures).remove(key);
     }
 
@@ -175,6 +180,15 @@ impl Context {
 
     pub(crate) fn remember_told(&self, key: &Key, status: KvClusterStatus) {
         lock(&self.told).insert(key.clone(), status);
+    }
+
+    /// The change of the ring of which the end was told last.
+    pub(crate) fn told_end(&self, key: &Key) -> Option<End> {
+        lock(&self.told_ends).get(key).copied()
+    }
+
+    pub(crate) fn remember_told_end(&self, key: &Key, end: End) {
+        lock(&self.told_ends).insert(key.clone(), end);
     }
 
     /// Tells what happened, as an event of the cluster.

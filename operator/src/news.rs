@@ -37,11 +37,12 @@ impl News {
     }
 }
 
-/// What has happened between two statuses; `last` is the change of the ring that ended last.
+/// What has happened between two statuses; `ended` is the change of the ring that has ended in
+/// between. A short one stands in neither of them.
 pub(crate) fn between(
     before: Option<&KvClusterStatus>,
     after: &KvClusterStatus,
-    last: Option<&Rebalance>,
+    ended: Option<&Rebalance>,
 ) -> Vec<News> {
     let mut news = Vec::new();
     let changed = |of| {
@@ -78,38 +79,60 @@ pub(crate) fn between(
             _ => {}
         }
     }
-    let moved = before.and_then(|status| status.rebalance.as_ref());
-    match (moved, &after.rebalance) {
-        (None, Some(open)) => news.push(News::normal(
-            "RebalanceStarted",
-            scale(open),
-            format!("{} to {} servers", open.from, open.to),
-        )),
-        (Some(open), None) => news.push(News::normal(
-            "RebalanceFinished",
-            scale(open),
-            match last {
-                Some(last) => {
-                    format!("{} to {} servers; {} keys moved", last.from, last.to, last.keys_moved)
-                }
-                None => format!("{} to {} servers", open.from, open.to),
-            },
-        )),
-        (Some(old), Some(new)) if (old.from, old.to) != (new.from, new.to) => {
-            news.push(News::normal(
-                "RebalanceStarted",
-                scale(new),
-                format!("{} to {} servers, instead of {}", new.from, new.to, old.to),
-            ));
-        }
-        _ => {}
-    }
+    let moved = before.and_then(|status| status.rebalance.as_ref()).map(Scale::of);
+    news.extend(of_ring(moved, after.rebalance.as_ref().map(Scale::of), ended));
     news
 }
 
-/// What is done, as an identifier: like events with one action are told as one.
-fn scale(open: &RebalanceStatus) -> String {
-    format!("Scale{}To{}", open.from, open.to)
+/// A change of the number of servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Scale {
+    from: i64,
+    to: i64,
+}
+
+impl Scale {
+    fn of(open: &RebalanceStatus) -> Self {
+        Self { from: open.from.into(), to: open.to.into() }
+    }
+
+    fn of_ended(ended: &Rebalance) -> Self {
+        let number = |servers| i64::try_from(servers).unwrap_or(i64::MAX);
+        Self { from: number(ended.from), to: number(ended.to) }
+    }
+
+    fn news(self, reason: &'static str, more: &str) -> News {
+        let Self { from, to } = self;
+        // Like events with one action are told as one.
+        News::normal(reason, format!("Scale{from}To{to}"), format!("{from} to {to} servers{more}"))
+    }
+
+    fn started(self) -> News {
+        self.news("RebalanceStarted", "")
+    }
+}
+
+fn of_ring(before: Option<Scale>, after: Option<Scale>, ended: Option<&Rebalance>) -> Vec<News> {
+    let mut news = Vec::new();
+    let mut open = before;
+    if let Some(ended) = ended {
+        let scale = Scale::of_ended(ended);
+        if open.take().is_none() {
+            news.push(scale.started());
+        }
+        let more = format!("; {} keys moved", ended.keys_moved);
+        news.push(scale.news("RebalanceFinished", &more));
+    }
+    match (open, after) {
+        (None, Some(new)) => news.push(new.started()),
+        (Some(old), None) => news.push(old.news("RebalanceFinished", "")),
+        (Some(old), Some(new)) if old != new => {
+            let more = format!(", instead of {}", old.to);
+            news.push(new.news("RebalanceStarted", &more));
+        }
+        (Some(_), Some(_)) | (None, None) => {}
+    }
+    news
 }
 
 #[cfg(test)]

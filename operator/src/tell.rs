@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource as _;
 use kube::api::{Api, Patch, PatchParams};
-use rebalance::Status;
+use rebalance::{Rebalance, Status};
 use serde_json::{Value, json};
 use shell::clock::{Clock as _, SystemClock};
 
@@ -19,6 +19,19 @@ use crate::watches::Cluster;
 /// The fields of the status that may be absent, other than the ring document, which is written by
 /// compare-and-swap alone, and the cluster's id, which never changes.
 const OPTIONAL: [&str; 5] = ["observedGeneration", "ready", "phase", "selector", "rebalance"];
+
+/// Which change of the ring has ended: no two of them are alike in both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct End {
+    epoch: u64,
+    duration_ms: u64,
+}
+
+impl End {
+    fn of(ended: &Rebalance) -> Self {
+        Self { epoch: ended.epoch, duration_ms: ended.duration_ms }
+    }
+}
 
 impl Context {
     /// Tells that something is in the way; what is not known because of it stays as it was.
@@ -71,16 +84,22 @@ impl Context {
         let key = key(object);
         let next = KvClusterStatus { ring: None, ..next };
         let known = before.map(|before| KvClusterStatus { ring: None, ..before });
-        if known.as_ref() == Some(&next) {
+        let ended = ring.last_rebalance.as_ref();
+        let ended = ended.filter(|ended| self.told_end(&key) != Some(End::of(ended)));
+        let is_same = known.as_ref() == Some(&next);
+        if is_same && ended.is_none() {
             return Ok(());
         }
-        if !self.patch_status(object, patch(&next)).await? {
+        if !is_same && !self.patch_status(object, patch(&next)).await? {
             return Ok(());
         }
-        for one in news::between(known.as_ref(), &next, ring.last_rebalance.as_ref()) {
+        for one in news::between(known.as_ref(), &next, ended) {
             self.publish(object, one).await;
         }
         self.remember_told(&key, next);
+        if let Some(ended) = ended {
+            self.remember_told_end(&key, End::of(ended));
+        }
         Ok(())
     }
 

@@ -61,3 +61,19 @@ fn a_change_of_the_ring_its_end_and_its_turn() {
     let news = between(Some(&moving(4)), &rest, Some(&last));
     assert_eq!(news[0].note, "3 to 4 servers; 7 keys moved");
 }
+
+#[test]
+fn a_change_that_was_over_before_anybody_looked_is_told_all_the_same() {
+    let (rest, open) = (KvClusterStatus::default(), moving(4));
+    let last = Rebalance { from: 5, to: 2, keys_moved: 7, ..Rebalance::default() };
+    let told = |before, after| -> Vec<(&str, String)> {
+        let news = between(Some(before), after, Some(&last)).into_iter();
+        news.map(|one| (one.reason, one.note)).collect()
+    };
+    let ended = ("RebalanceFinished", "5 to 2 servers; 7 keys moved".to_owned());
+    let began = ("RebalanceStarted", "5 to 2 servers".to_owned());
+    assert_eq!(told(&rest, &rest), [began.clone(), ended.clone()]);
+    let next = ("RebalanceStarted", "3 to 4 servers".to_owned());
+    assert_eq!(told(&rest, &open), [began, ended.clone(), next.clone()]);
+    assert_eq!(told(&open, &open), [ended, next]);
+}
