@@ -1,7 +1,7 @@
 //! Shell. One node process: opens everything, starts its threads, and ends in order.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc as Shared;
 use std::thread::JoinHandle;
 
@@ -9,7 +9,7 @@ use node_api::ServerAddresses;
 use prometheus_client::registry::Registry;
 use shell::drain::{self, Drain};
 use shell::exit;
-use shell::net::Sharing;
+use shell::net::{Listening, Sharing};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinError;
 
@@ -97,9 +97,9 @@ pub fn run(config: &Config) -> Result<(), RunError> {
 /// Where a node listens. Nobody is answered yet.
 #[derive(Debug)]
 pub struct Listeners {
-    resp: TcpListener,
-    http: TcpListener,
-    peer: TcpListener,
+    resp: Listening,
+    http: Listening,
+    peer: Listening,
 }
 
 impl Listeners {
@@ -137,37 +137,17 @@ pub fn run_until(
     listeners: Listeners,
     stop: impl Future<Output = io::Result<()>>,
 ) -> Result<(), RunError> {
-    let Listeners { resp, http, peer } = listeners;
     let opened = control::open(config)?;
     let _lock = Shared::clone(&opened.lock);
-    let store = opened.store.clone();
-    let clock = opened.clock.clone();
-    let mut registry = Registry::default();
-    let metrics = Shared::new(Metrics::register(&mut registry));
-    let (requests, receiver) = mpsc::unbounded_channel();
-    let (drain, token) = drain::channel();
-
-    let executor = executor(config, opened.identity.clone(), &store, &clock, &metrics)?;
-    let data = DataServer {
-        listener: resp,
-        executor,
-        requests: receiver,
-        settings: settings(config),
-        metrics: Shared::clone(&metrics),
-        drain: token,
-    };
+    let Parts { data, control, upkeep, drain } = assemble(config, listeners, &opened)?;
     let (data, data_ended) = start_data_thread(data)?;
-    tracing::info!(server = %config.name, resp = %config.resp_address,
-        http = %config.http_address, peer = %config.peer_address, "listening");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(RunError::Start)?;
-    let upkeep = Upkeep { store, clock, metrics: Shared::clone(&metrics) };
     let outcome = runtime.block_on(async {
-        upkeep.start(&requests, &drain);
-        let parts = ControlParts { config: config.clone(), http, peer, requests, registry };
-        supervise(opened, parts, drain, data_ended, stop).await
+        upkeep.start(&control.requests, &drain);
+        supervise(opened, control, drain, data_ended, stop).await
     });
     runtime.shutdown_timeout(config.drain_wait);
     match data.join() {
@@ -177,14 +157,48 @@ pub fn run_until(
     }
 }
 
-struct Upkeep {
+/// What a node is made of, beside its opened directory.
+pub(crate) struct Parts {
+    pub(crate) data: DataServer,
+    pub(crate) control: ControlParts,
+    pub(crate) upkeep: Upkeep,
+    pub(crate) drain: Drain,
+}
+
+pub(crate) fn assemble(
+    config: &Config,
+    listeners: Listeners,
+    opened: &control::Opened,
+) -> Result<Parts, RunError> {
+    let Listeners { resp, http, peer } = listeners;
+    let (store, clock) = (opened.store.clone(), opened.clock.clone());
+    let mut registry = Registry::default();
+    let metrics = Shared::new(Metrics::register(&mut registry));
+    let (requests, receiver) = mpsc::unbounded_channel();
+    let (drain, token) = drain::channel();
+    let executor = executor(config, opened.identity.clone(), &store, &clock, &metrics)?;
+    let data = DataServer {
+        listener: resp,
+        executor,
+        requests: receiver,
+        settings: settings(config),
+        metrics: Shared::clone(&metrics),
+        drain: token,
+    };
+    tracing::info!(server = %config.name, resp = %config.resp_address,
+        http = %config.http_address, peer = %config.peer_address, "listening");
+    let control = ControlParts { config: config.clone(), http, peer, requests, registry };
+    Ok(Parts { data, control, upkeep: Upkeep { store, clock, metrics }, drain })
+}
+
+pub(crate) struct Upkeep {
     store: Store,
     clock: HybridClock,
     metrics: Shared<Metrics>,
 }
 
 impl Upkeep {
-    fn start(self, requests: &ControlSender, drain: &Drain) {
+    pub(crate) fn start(self, requests: &ControlSender, drain: &Drain) {
         let Self { store, clock, metrics } = self;
         let (sweep, count) = (requests.clone(), drain.token());
         tokio::spawn(upkeep::sweep(store.clone(), clock.clone(), sweep, drain.token()));
@@ -193,7 +207,7 @@ impl Upkeep {
 }
 
 /// Runs the control thread until it is time to stop, then drains every part.
-async fn supervise(
+pub(crate) async fn supervise(
     opened: control::Opened,
     parts: ControlParts,
     drain: Drain,
@@ -227,7 +241,7 @@ fn control_end(result: Result<anyhow::Result<()>, JoinError>) -> Result<(), RunE
     }
 }
 
-fn ended(part: &'static str, reason: &dyn std::fmt::Display) -> RunError {
+pub(crate) fn ended(part: &'static str, reason: &dyn std::fmt::Display) -> RunError {
     RunError::Ended { part, reason: reason.to_string() }
 }
 
@@ -281,7 +295,7 @@ pub(crate) fn listen(
     address: SocketAddr,
     purpose: &'static str,
     option: &'static str,
-) -> Result<TcpListener, RunError> {
+) -> Result<Listening, RunError> {
     shell::net::listen(address, Sharing::Alone).map_err(|source| match source.kind() {
         io::ErrorKind::AddrInUse => RunError::AddressInUse { purpose, address, option },
         _ => RunError::Listen { purpose, address, option, source },

@@ -59,6 +59,8 @@ pub struct Config {
     pub pending_bytes_max: usize,
     /// Bytes of captured writes, per handoff, from which on writes to its arcs wait.
     pub capture_bytes_max: usize,
+    /// Records deleted in a second after their arcs were given away.
+    pub trim_records_per_second: u64,
     /// How long a direct client's command may wait for a handoff.
     pub hold_wait: Duration,
     /// How long the end of the process may take.
@@ -87,6 +89,7 @@ impl Config {
             output_bytes_pause: MIB,
             pending_bytes_max: 64 * MIB,
             capture_bytes_max: 16 * MIB,
+            trim_records_per_second: 100_000,
             hold_wait: Duration::from_secs(10),
             drain_wait: Duration::from_secs(8),
         }

@@ -1,6 +1,6 @@
 //! Shell. The control thread: ownership, handoffs, administration over HTTP.
 
-use std::net::TcpListener;
+use std::path::Path;
 use std::sync::Arc as Shared;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use kubernetes::LazyClient;
 use prometheus_client::registry::Registry;
 use shell::clock::SystemClock;
 use shell::drain::{self, DrainToken};
+use shell::net::Listening;
 use shell::rng::OsRng;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -24,7 +25,7 @@ use crate::ownership::{
     self, ActorParts, Administrator, CoordinatorRingSource, FileRingSource, KubernetesRingSource,
     Ownership, Peers, Record, RingSource, VolumeLock,
 };
-use crate::store::{HybridClock, Store};
+use crate::store::{HybridClock, OpenError, Store};
 
 /// How much of the time for an orderly end is kept for what comes after the handoffs.
 const AFTER_HANDOFFS: Duration = Duration::from_secs(1);
@@ -44,9 +45,9 @@ pub(crate) struct Opened {
 pub(crate) struct ControlParts {
     pub(crate) config: Config,
     /// Not blocking.
-    pub(crate) http: TcpListener,
+    pub(crate) http: Listening,
     /// Not blocking.
-    pub(crate) peer: TcpListener,
+    pub(crate) peer: Listening,
     /// To the data thread.
     pub(crate) requests: ControlSender,
     /// For /metrics.
@@ -55,14 +56,27 @@ pub(crate) struct ControlParts {
 
 /// Locks and opens the data directory, in the order that keeps a second process out.
 pub(crate) fn open(config: &Config) -> Result<Opened, RunError> {
+    let wall = Shared::new(SystemClock::new());
+    open_parts(
+        config,
+        |dir| Store::open(dir, config.store),
+        |path, store| HybridClock::open(path, wall, || store.max_version()),
+    )
+}
+
+/// As [`open`], with other ways to open the store and the clock.
+pub(crate) fn open_parts(
+    config: &Config,
+    open_store: impl FnOnce(&Path) -> Result<Store, OpenError>,
+    open_clock: impl FnOnce(&Path, &Store) -> Result<HybridClock, OpenError>,
+) -> Result<Opened, RunError> {
     let dir = &config.data_dir;
     let refused = |error: ownership::VolumeError| RunError::Refused(error.into());
     let lock = Shared::new(VolumeLock::take(dir).map_err(refused)?);
-    let store = Store::open(&dir.join("store"), config.store)?;
+    let store = open_store(&dir.join("store"))?;
     let record =
         Record::open(dir, config.cluster, &config.name, &store, &OsRng).map_err(refused)?;
-    let wall = Shared::new(SystemClock::new());
-    let clock = HybridClock::open(&dir.join("clock"), wall, || store.max_version())?;
+    let clock = open_clock(&dir.join("clock"), &store)?;
     let identity = Identity { cluster: config.cluster, server: record.server().clone() };
     Ok(Opened { identity, store, clock, record, lock })
 }
@@ -147,7 +161,11 @@ async fn end_handoffs(running: &Running, tasks: JoinSet<()>, drain_wait: Duratio
 }
 
 fn limits(config: &Config) -> HandoffLimits {
-    HandoffLimits { capture_bytes: config.capture_bytes_max, ..HandoffLimits::SMALL }
+    HandoffLimits {
+        capture_bytes: config.capture_bytes_max,
+        trim_records_per_second: config.trim_records_per_second,
+        ..HandoffLimits::SMALL
+    }
 }
 
 fn ring_source(source: &config::RingSource) -> Shared<dyn RingSource> {

@@ -12,6 +12,8 @@ pub mod handoff;
 pub mod metrics;
 pub mod ownership;
 mod server;
+#[cfg(feature = "simulation")]
+pub mod simulated;
 pub mod store;
 mod upkeep;
 

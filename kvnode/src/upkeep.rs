@@ -34,7 +34,7 @@ pub(crate) async fn sweep(
     let mut sweeper = Sweeper::new(store);
     loop {
         let now_ms = clock.expiry_now();
-        let look = tokio::task::spawn_blocking(move || {
+        let look = shell::blocking::run(move || {
             let due = sweeper.next(now_ms, SWEEP_RECORDS);
             (sweeper, due)
         });
@@ -75,8 +75,7 @@ pub(crate) async fn count(
     loop {
         let started = Instant::now();
         let (counted, now_ms, token) = (store.clone(), clock.expiry_now(), drain.clone());
-        let count =
-            tokio::task::spawn_blocking(move || count_in_pieces(&counted, now_ms, &token)).await;
+        let count = shell::blocking::run(move || count_in_pieces(&counted, now_ms, &token)).await;
         match count {
             Ok(Ok(None)) => return,
             Ok(Ok(Some(count))) => metrics.set_stored(count.keys, count.bytes),

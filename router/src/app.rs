@@ -1,6 +1,6 @@
 //! Shell. Puts a router together, and takes it down in order.
 
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc as Shared;
 use std::thread::JoinHandle;
@@ -8,8 +8,8 @@ use std::thread::JoinHandle;
 use anyhow::Context;
 use kubernetes::LazyClient;
 use shell::clock::{Clock, SystemClock};
-use shell::drain::{self, Drain};
-use shell::net::{Sharing, listen};
+use shell::drain::{self, Drain, DrainToken};
+use shell::net::{Listening, Sharing, listen};
 use shell::rng::{OsRng, Rng};
 use shell::signal::Shutdown;
 use tokio::sync::{mpsc, watch};
@@ -45,56 +45,15 @@ impl Router {
     /// # Errors
     /// Where a port cannot be had or the coordinator's URL is not one.
     pub fn start(config: Config) -> anyhow::Result<Self> {
-        let (source, administration) = source(&config.source)?;
-        anyhow::ensure!(config.threads > 0, "a router needs one data thread at least");
-        let http_listener = bind_alone(config.http_address, "HTTP")?;
-        let http_address = http_listener.local_addr()?;
-        let listeners = bind_shared(config.resp_address, config.threads)?;
-        let resp_address = listeners.first().context("a listener")?.local_addr()?;
-
-        let config = Shared::new(config);
-        let metrics = Shared::new(Metrics::new(config.threads)?);
-        let clock: Shared<dyn Clock> = Shared::new(SystemClock::new());
-        let (tables, published) = watch::channel(Shared::new(Table::default()));
-        let (leave, leaving) = drain::channel();
-        let (drain, token) = drain::channel();
-        let mut threads = Vec::with_capacity(listeners.len() + 1);
-        let mut requests = Vec::with_capacity(listeners.len());
-        for (number, listener) in listeners.into_iter().enumerate() {
-            let (sender, receiver) = mpsc::channel(REQUESTS_MAX);
-            requests.push(sender);
-            let thread = DataThread {
-                listener,
-                tables: published.clone(),
-                requests: receiver,
-                drain: token.clone(),
-            };
-            let (config, metrics) = (Shared::clone(&config), Shared::clone(&metrics));
-            let (clock, seed) = (Shared::clone(&clock), OsRng.next_u64());
-            let port = resp_address.port();
-            let make = move || Shard::new(number, config, metrics, clock, seed, port);
-            threads.push(spawn(format!("data-{number}"), move || thread.run(make))?);
+        let Parts { resp_address, http_address, leave, drain, data, control } = assemble(config)?;
+        let mut threads = Vec::with_capacity(data.len() + 1);
+        for (number, (thread, make_shard)) in data.into_iter().enumerate() {
+            threads.push(spawn(format!("data-{number}"), move || thread.run(make_shard))?);
         }
-        let readiness = Readiness::new(leaving);
-        let api = Api::new(requests, administration, metrics, published, readiness, &config);
         let control = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.context("start the runtime of the control thread")?;
-            LocalSet::new().block_on(&runtime, async move {
-                let tables = Rc::new(tables);
-                let (access, wait) = (config.access.clone(), config.server_wait);
-                match source {
-                    AnySource::Coordinator(source) => {
-                        tokio::task::spawn_local(crate::control::run(source, tables, access, wait));
-                    }
-                    AnySource::Kubernetes(source) => {
-                        tokio::task::spawn_local(crate::control::run(
-                            *source, tables, access, wait,
-                        ));
-                    }
-                }
-                http::serve(http_listener, api, token, config.drain_wait).await
-            })
+            LocalSet::new().block_on(&runtime, control.run())
         };
         threads.push(spawn("control".to_owned(), control)?);
         Ok(Self { resp_address, http_address, leave, drain, threads })
@@ -130,6 +89,80 @@ impl Router {
             result = result.and(ended);
         }
         result
+    }
+}
+
+/// Makes the state of a data thread, on that thread.
+type MakeShard = Box<dyn FnOnce() -> Rc<Shard> + Send>;
+
+/// What a router is made of: its ports are taken, nothing runs yet.
+pub(crate) struct Parts {
+    resp_address: SocketAddr,
+    http_address: SocketAddr,
+    leave: Drain,
+    pub(crate) drain: Drain,
+    pub(crate) data: Vec<(DataThread, MakeShard)>,
+    pub(crate) control: Control,
+}
+
+pub(crate) fn assemble(config: Config) -> anyhow::Result<Parts> {
+    let (source, administration) = source(&config.source)?;
+    anyhow::ensure!(config.threads > 0, "a router needs one data thread at least");
+    let http_listener = bind_alone(config.http_address, "HTTP")?;
+    let http_address = http_listener.local_addr()?;
+    let listeners = bind_shared(config.resp_address, config.threads)?;
+    let resp_address = listeners.first().context("a listener")?.local_addr()?;
+
+    let config = Shared::new(config);
+    let metrics = Shared::new(Metrics::new(config.threads)?);
+    let clock: Shared<dyn Clock> = Shared::new(SystemClock::new());
+    let (tables, published) = watch::channel(Shared::new(Table::default()));
+    let (leave, leaving) = drain::channel();
+    let (drain, token) = drain::channel();
+    let mut data = Vec::with_capacity(listeners.len());
+    let mut requests = Vec::with_capacity(listeners.len());
+    for (number, listener) in listeners.into_iter().enumerate() {
+        let (sender, receiver) = mpsc::channel(REQUESTS_MAX);
+        requests.push(sender);
+        let (tables, drain) = (published.clone(), token.clone());
+        let thread = DataThread { listener, tables, requests: receiver, drain };
+        let (config, metrics) = (Shared::clone(&config), Shared::clone(&metrics));
+        let (clock, seed) = (Shared::clone(&clock), OsRng.next_u64());
+        let port = resp_address.port();
+        let make = move || Shard::new(number, config, metrics, clock, seed, port);
+        data.push((thread, Box::new(make) as MakeShard));
+    }
+    let readiness = Readiness::new(leaving);
+    let api = Api::new(requests, administration, metrics, published, readiness, &config);
+    let control = Control { config, source, tables, http_listener, api, drain: token };
+    Ok(Parts { resp_address, http_address, leave, drain, data, control })
+}
+
+/// The work of the control thread.
+pub(crate) struct Control {
+    config: Shared<Config>,
+    source: AnySource,
+    tables: watch::Sender<Shared<Table>>,
+    http_listener: Listening,
+    api: Api,
+    drain: DrainToken,
+}
+
+impl Control {
+    /// Runs until the router ends. Must be inside a `LocalSet`.
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let Self { config, source, tables, http_listener, api, drain } = self;
+        let tables = Rc::new(tables);
+        let (access, wait) = (config.access.clone(), config.server_wait);
+        match source {
+            AnySource::Coordinator(source) => {
+                tokio::task::spawn_local(crate::control::run(source, tables, access, wait));
+            }
+            AnySource::Kubernetes(source) => {
+                tokio::task::spawn_local(crate::control::run(*source, tables, access, wait));
+            }
+        }
+        http::serve(http_listener, api, drain, config.drain_wait).await
     }
 }
 
@@ -202,12 +235,12 @@ fn spawn(
     std::thread::Builder::new().name(name).spawn(logged).context("start a thread")
 }
 
-fn bind_alone(address: SocketAddr, what: &str) -> anyhow::Result<StdListener> {
+fn bind_alone(address: SocketAddr, what: &str) -> anyhow::Result<Listening> {
     listen(address, Sharing::Alone).with_context(|| cannot_listen(address, what))
 }
 
 /// One listener for each thread, all on one port: the system spreads connections over them.
-fn bind_shared(address: SocketAddr, count: usize) -> anyhow::Result<Vec<StdListener>> {
+fn bind_shared(address: SocketAddr, count: usize) -> anyhow::Result<Vec<Listening>> {
     let context = || cannot_listen(address, "RESP");
     // Another process of the same user could share the port unnoticed; so it is first taken alone.
     let probe = bind_alone(address, "RESP")?;

@@ -1,6 +1,5 @@
 //! Shell. The body of a data thread: takes connections, follows the table, ends in order.
 
-use std::net::TcpListener as StdListener;
 use std::rc::Rc;
 use std::sync::Arc as Shared;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use resp::Command;
 use shell::drain::DrainToken;
-use shell::net::{TcpListener, TcpStream};
+use shell::net::{Listening, TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, sleep};
@@ -32,7 +31,7 @@ pub(crate) type Request = (Command, oneshot::Sender<Bytes>);
 
 /// What a data thread is given.
 pub(crate) struct DataThread {
-    pub(crate) listener: StdListener,
+    pub(crate) listener: Listening,
     pub(crate) tables: watch::Receiver<Shared<Table>>,
     pub(crate) requests: mpsc::Receiver<Request>,
     pub(crate) drain: DrainToken,
@@ -46,7 +45,8 @@ impl DataThread {
         LocalSet::new().block_on(&runtime, self.serve(make_shard()))
     }
 
-    async fn serve(self, shard: Rc<Shard>) -> anyhow::Result<()> {
+    /// As [`DataThread::run`], inside a `LocalSet`.
+    pub(crate) async fn serve(self, shard: Rc<Shard>) -> anyhow::Result<()> {
         let Self { listener, tables, requests, drain } = self;
         let listener = TcpListener::from_std(listener).context("use the listener")?;
         spawn_local(follow_tables(tables, Rc::clone(&shard)));

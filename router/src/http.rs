@@ -1,6 +1,5 @@
 //! Shell. The HTTP side: values, health, metrics, and what is passed on to the coordinator.
 
-use std::net::TcpListener as StdListener;
 use std::sync::Arc as Shared;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -17,7 +16,7 @@ use kubernetes::ClusterName;
 use node_api::Problem;
 use resp::Command;
 use shell::drain::DrainToken;
-use shell::net::TcpListener;
+use shell::net::{Listening, TcpListener};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::coordinator::Coordinator;
@@ -116,7 +115,7 @@ impl Api {
 
 /// Serves until told to end and then until the requests at hand are answered, for a bounded time.
 pub(crate) async fn serve(
-    listener: StdListener,
+    listener: Listening,
     api: Api,
     drain: DrainToken,
     drain_wait: Duration,

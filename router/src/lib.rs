@@ -19,6 +19,8 @@ mod readiness;
 mod refusal;
 mod route;
 mod shard;
+#[cfg(feature = "simulation")]
+pub mod simulated;
 mod table;
 mod touched;
 mod upstream;

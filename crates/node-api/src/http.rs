@@ -7,10 +7,10 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 use crate::Secret;
+use crate::connector::{Connector, connector};
 
 /// The most bytes of an answer.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
@@ -31,7 +31,7 @@ pub enum HttpError {
 /// A client of any number of servers; clones share their connections.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<Connector, Full<Bytes>>,
     authorization: Option<HeaderValue>,
 }
 
@@ -39,11 +39,9 @@ impl HttpClient {
     /// A client that gives up a connection that takes longer than this to be made.
     #[must_use]
     pub fn new(connect_timeout: Duration) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(connect_timeout));
-        let client =
-            Client::builder(TokioExecutor::new()).pool_idle_timeout(IDLE_TIMEOUT).build(connector);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .build(connector(connect_timeout));
         Self { client, authorization: None }
     }
 

@@ -1,6 +1,7 @@
 //! Shell. The administration API of a node: what it is asked, what it answers, and a client.
 
 mod client;
+mod connector;
 mod http;
 mod secret;
 mod types;

@@ -98,7 +98,7 @@ async fn moves_of(
 ) -> Result<Vec<Move>, ChangeError> {
     let _one_at_a_time = shared.planning.lock().await;
     let (facts, members) = (Arc::clone(facts), members.to_vec());
-    let computed = tokio::task::spawn_blocking(move || {
+    let computed = shell::blocking::run(move || {
         let document = facts.document.as_ref().ok_or(ChangeError::Starting)?;
         let ring = ring_of(document, &members, &facts.observed)?;
         Ok(moves_to(document, &facts.observed, &ring))

@@ -120,7 +120,7 @@ impl RingStore for FileRingStore {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, RingStoreError> + Send + 'static,
 ) -> Result<T, RingStoreError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+    shell::blocking::run(work).await.unwrap_or_else(|error| {
         Err(RingStoreError::Io { action: "use", place: String::new(), error: error.to_string() })
     })
 }

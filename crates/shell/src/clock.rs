@@ -1,6 +1,9 @@
 //! Shell. Time comes from here, so that code that depends on it can be given another clock.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
+
+// Which stands still with a simulation.
+use tokio::time::Instant;
 
 /// A source of time.
 pub trait Clock: Send + Sync {
@@ -33,11 +36,20 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn unix_ms(&self) -> u64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(since_epoch().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn monotonic(&self) -> Duration {
         self.start.elapsed()
     }
+}
+
+#[cfg(not(feature = "simulation"))]
+fn since_epoch() -> Duration {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
+}
+
+#[cfg(feature = "simulation")]
+fn since_epoch() -> Duration {
+    turmoil::since_epoch().unwrap_or_default()
 }

@@ -11,13 +11,19 @@ pub trait Rng: Send + Sync {
     }
 }
 
-/// The operating system's randomness.
+/// The operating system's randomness; in a simulation what follows from its seed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsRng;
 
 impl Rng for OsRng {
+    #[cfg(feature = "simulation")]
+    fn next_u64(&self) -> u64 {
+        crate::simulation::next_u64()
+    }
+
     /// Ends the process where the operating system has no randomness to give: an identity drawn
     /// from anything else could be drawn twice.
+    #[cfg(not(feature = "simulation"))]
     fn next_u64(&self) -> u64 {
         match getrandom::u64() {
             Ok(bits) => bits,

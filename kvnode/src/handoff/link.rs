@@ -7,9 +7,8 @@
 use std::io;
 
 use bytes::{Buf, Bytes, BytesMut};
-use shell::net::TcpStream;
+use shell::net::{OwnedReadHalf, OwnedWriteHalf, TcpStream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 
 use super::wire::{MAX_FRAME_BYTES, MAX_SHORT_FRAME_BYTES, WireError, frame_len};

@@ -229,7 +229,7 @@ fn terms(handoff: &Handoff) -> Terms {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, crate::store::StoreError> + Send + 'static,
 ) -> Result<T, String> {
-    match tokio::task::spawn_blocking(work).await {
+    match shell::blocking::run(work).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => Err(error.or_fatal().to_string()),
         Err(error) => Err(error.to_string()),

@@ -6,6 +6,7 @@ use handoff::{Cursor, Version};
 use ring::{ArcSet, Point};
 use tokio::sync::mpsc;
 
+use super::blocking;
 use super::wire::RECORD_OVERHEAD_BYTES;
 use crate::store::{RecordHead, RecordKey, Store, StoreError};
 
@@ -37,12 +38,25 @@ pub(crate) fn start(
     chunk_bytes: usize,
 ) -> mpsc::Receiver<Result<Piece, String>> {
     let (pieces, receiver) = mpsc::channel(READ_AHEAD);
-    tokio::task::spawn_blocking(move || {
-        let mut scan = Scan { store, arcs, from, durable, chunk_bytes, after: None };
+    let mut scan = Scan { store, arcs, from, durable, chunk_bytes, after: None };
+    tokio::spawn(async move {
         loop {
-            let piece = scan.next_durable().map_err(|error| error.or_fatal().to_string());
-            let ends = piece.as_ref().map_or(true, |piece| piece.is_last);
-            if pieces.blocking_send(piece).is_err() || ends {
+            let read = blocking(move || {
+                let piece = scan.next_durable()?;
+                Ok((scan, piece))
+            });
+            let piece = match read.await {
+                Ok((back, piece)) => {
+                    scan = back;
+                    piece
+                }
+                Err(error) => {
+                    let _ = pieces.send(Err(error)).await;
+                    return;
+                }
+            };
+            let ends = piece.is_last;
+            if pieces.send(Ok(piece)).await.is_err() || ends {
                 return;
             }
         }

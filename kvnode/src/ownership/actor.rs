@@ -284,7 +284,7 @@ impl Actor {
         F: FnOnce(&mut DecisionsFile, &Decisions) -> Result<(), DecideError> + Send + 'static,
     {
         let (file, decisions) = (self.file.take(), self.decisions.clone());
-        let written = tokio::task::spawn_blocking(move || {
+        let written = shell::blocking::run(move || {
             let Some(mut file) = file else { return Err(DecideError::NoFile) };
             work(&mut file, &decisions).map(|()| file)
         });

@@ -146,7 +146,7 @@ impl Actor {
             if let Some(mut ended) = trim_ended {
                 let _ = ended.wait_for(|ended| *ended).await;
             }
-            let deleted = tokio::task::spawn_blocking(move || {
+            let deleted = shell::blocking::run(move || {
                 store.delete_arcs(&arcs, Version::MAX, Trim::Everything, |_| true)
             });
             let emptied = match deleted.await {

@@ -48,7 +48,7 @@ impl RingSource for FileRingSource {
         Box::pin(async move {
             let path = self.path.clone();
             let shown = path.display().to_string();
-            let read = tokio::task::spawn_blocking(move || std::fs::read(path)).await;
+            let read = shell::blocking::run(move || std::fs::read(path)).await;
             let json = read.map_err(|error| error.to_string())?;
             let json = json.map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => format!("{shown} does not exist yet"),

@@ -14,7 +14,7 @@ use std::task::Poll;
 
 use shell::clock::{Clock as _, SystemClock};
 use shell::drain::DrainToken;
-use shell::net::{TcpListener, TcpStream};
+use shell::net::{Listening, TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
 
@@ -35,7 +35,7 @@ const WAITING_MAX: usize = 1_024;
 /// What the data thread is made of.
 pub(crate) struct DataServer {
     /// Where clients connect.
-    pub(crate) listener: std::net::TcpListener,
+    pub(crate) listener: Listening,
     pub(crate) executor: Executor,
     /// What the control thread asks for. The data thread ends when all senders are gone.
     pub(crate) requests: mpsc::UnboundedReceiver<ControlRequest>,

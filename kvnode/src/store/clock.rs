@@ -70,6 +70,25 @@ impl HybridClock {
         wall: Arc<dyn Clock>,
         highest_version: impl FnOnce() -> Result<u64, StoreError>,
     ) -> Result<Self, OpenError> {
+        let clock = Self::without_thread(path, wall, highest_version)?;
+        let runner = Arc::clone(&clock.0.shared);
+        let renewer = std::thread::Builder::new()
+            .name("clock".into())
+            .spawn(move || runner.run())
+            .map_err(|source| OpenError::from_io(path, source))?;
+        *lock(&clock.0.renewer) = Some(renewer);
+        Ok(clock)
+    }
+
+    /// As [`HybridClock::open`], but no thread renews what is reserved: whoever uses it up does.
+    ///
+    /// # Errors
+    /// The file cannot be read or written.
+    pub fn without_thread(
+        path: &Path,
+        wall: Arc<dyn Clock>,
+        highest_version: impl FnOnce() -> Result<u64, StoreError>,
+    ) -> Result<Self, OpenError> {
         let (limit, floor_ms) = match read(path).map_err(|e| OpenError::from_io(path, e))? {
             Some(found) => found,
             None => match highest_version() {
@@ -92,12 +111,7 @@ impl HybridClock {
             wake: Condvar::new(),
         });
         shared.reserve().map_err(|source| OpenError::from_io(path, source))?;
-        let runner = Arc::clone(&shared);
-        let renewer = std::thread::Builder::new()
-            .name("clock".into())
-            .spawn(move || runner.run())
-            .map_err(|source| OpenError::from_io(path, source))?;
-        Ok(Self(Arc::new(Inner { shared, renewer: Mutex::new(Some(renewer)) })))
+        Ok(Self(Arc::new(Inner { shared, renewer: Mutex::new(None) })))
     }
 
     /// A version above every one given or seen before.

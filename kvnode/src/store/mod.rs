@@ -38,7 +38,7 @@ pub use sweep::{Due, Sweeper};
 pub use trim::{Applied, Trim, Trimmed};
 pub use writer::{Writer, WriterScan};
 
-use pipeline::Pipeline;
+use pipeline::{Committer, Pipeline};
 use record::key_range;
 
 /// The number of a batch of writes; batches are committed in order. 0 is before the first one.
@@ -140,18 +140,48 @@ impl Store {
     }
 
     /// A store on any engine.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
     pub fn with_engine(
         engine: Arc<dyn Engine>,
         config: StoreConfig,
         on_failure: OnFailure,
     ) -> std::io::Result<Self> {
-        let disk = DiskWatch::new(config.disk_reserve_bytes);
-        let pipeline = Arc::new(Pipeline::new(engine, config.durability, on_failure));
+        let durability = config.durability;
+        let pipeline = Arc::new(Pipeline::new(engine, durability, on_failure, Committer::Thread));
         let runner = Arc::clone(&pipeline);
         let committer =
             std::thread::Builder::new().name("committer".into()).spawn(move || runner.run())?;
-        let committer = Mutex::new(Some(committer));
-        Ok(Self(Arc::new(Inner { pipeline, committer, has_writer: AtomicBool::new(false), disk })))
+        Ok(Self::new(pipeline, Some(committer), config))
+    }
+
+    /// A store that starts no thread: what waits for a disk is done when [`Store::step`] is called.
+    /// It ends as in a crash.
+    #[must_use]
+    pub fn without_thread(
+        engine: Arc<dyn Engine>,
+        config: StoreConfig,
+        on_failure: OnFailure,
+    ) -> Self {
+        let durability = config.durability;
+        let pipeline = Pipeline::new(engine, durability, on_failure, Committer::Caller);
+        Self::new(Arc::new(pipeline), None, config)
+    }
+
+    fn new(
+        pipeline: Arc<Pipeline>,
+        committer: Option<JoinHandle<()>>,
+        config: StoreConfig,
+    ) -> Self {
+        let disk = DiskWatch::new(config.disk_reserve_bytes);
+        let has_writer = AtomicBool::new(false);
+        Self(Arc::new(Inner { pipeline, committer: Mutex::new(committer), has_writer, disk }))
+    }
+
+    /// Commits and syncs what is to be committed and synced by now, of a store without a thread.
+    pub fn step(&self) {
+        self.pipeline().step_if_due();
     }
 
     /// The writer, once.

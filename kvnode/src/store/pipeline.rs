@@ -44,11 +44,21 @@ struct Queue {
     failed: Option<String>,
 }
 
+/// Who does what could make the data thread wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Committer {
+    /// A thread that runs [`Pipeline::run`].
+    Thread,
+    /// Whoever calls [`Pipeline::step_if_due`], now and then; who asks for a sync does it.
+    Caller,
+}
+
 /// What store, writer and committer thread share.
 pub(crate) struct Pipeline {
     pub(crate) engine: Arc<dyn Engine>,
     durability: Durability,
     on_failure: OnFailure,
+    committer: Committer,
     clock: SystemClock,
     /// Held by whoever commits.
     commits: Mutex<()>,
@@ -70,8 +80,10 @@ impl Pipeline {
         engine: Arc<dyn Engine>,
         durability: Durability,
         on_failure: OnFailure,
+        committer: Committer,
     ) -> Self {
         Self {
+            committer,
             work_bytes: AtomicU64::new(engine.work_bytes()),
             engine,
             durability,
@@ -168,6 +180,11 @@ impl Pipeline {
         }
         queue.n_wanted += 1;
         let ticket = queue.n_wanted;
+        if self.committer == Committer::Caller {
+            drop(queue);
+            self.step().inspect_err(|error| self.fail(error))?;
+            queue = lock(&self.queue);
+        }
         self.work.notify_one();
         loop {
             if let Some(message) = &queue.failed {
@@ -204,6 +221,20 @@ impl Pipeline {
         }
     }
 
+    /// In the place of the committer thread: what is to be done by now.
+    pub(crate) fn step_if_due(&self) {
+        let queue = lock(&self.queue);
+        let is_late = queue.sync_at.is_some_and(|at| at <= self.clock.monotonic());
+        let is_due = queue.has_work() || is_late;
+        if queue.failed.is_some() || !is_due {
+            return;
+        }
+        drop(queue);
+        if let Err(error) = self.step() {
+            self.fail(&error);
+        }
+    }
+
     /// Whether there is something to do; `false` when it is time to end.
     fn wait_for_work(&self) -> bool {
         let mut queue = lock(&self.queue);
@@ -211,7 +242,7 @@ impl Pipeline {
             if queue.failed.is_some() {
                 return false;
             }
-            if !queue.batches.is_empty() || queue.n_wanted > queue.n_done {
+            if queue.has_work() {
                 return true;
             }
             if queue.stops {
@@ -311,6 +342,10 @@ impl Pipeline {
 impl Queue {
     fn is_clean(&self) -> bool {
         self.batches.is_empty() && self.sync_at.is_none() && !self.is_syncing
+    }
+
+    fn has_work(&self) -> bool {
+        !self.batches.is_empty() || self.n_wanted > self.n_done
     }
 
     /// Whether everything was synced until now.
