@@ -2,18 +2,28 @@
 //! that the simulation holds.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc as Shared;
 use std::time::Duration;
 
+use handoff::Decisions;
+use handoff::invariants::{Records, Stored};
+use node_api::{Claim, NodeView};
+use ring::ArcSet;
 use shell::clock::Clock;
 use shell::simulation;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_local;
 
 use crate::app::{self, Listeners, Parts, RunError};
 use crate::config::Config;
 use crate::control;
-use crate::store::{Engine, HybridClock, OnFailure, Store, fatal};
+use crate::executor::PublishedView;
+use crate::ownership::DecisionsFile;
+use crate::store::{
+    Durability, Engine, HybridClock, OnFailure, Record, RecordHead, Store, StoreConfig, StoreError,
+    fatal,
+};
 
 /// Between two looks of a store at what is to be committed and synced, at most.
 const STEP_US_MAX: u64 = 3_000;
@@ -24,6 +34,51 @@ pub struct Outside {
     pub engine: Shared<dyn Engine>,
     /// Its wall clock.
     pub wall: Shared<dyn Clock>,
+    /// Given, at the start, the way to look at what the node serves.
+    pub on_start: Box<dyn FnOnce(Probe)>,
+}
+
+/// Looks at a running node from outside.
+#[derive(Debug)]
+pub struct Probe(watch::Receiver<PublishedView>);
+
+impl Probe {
+    /// On what the node executes commands at this instant; `None` where that has not changed since
+    /// the last look.
+    pub fn serving(&mut self) -> Option<ArcSet> {
+        if !self.0.has_changed().unwrap_or(false) {
+            return None;
+        }
+        let view: NodeView = serde_json::from_slice(&self.0.borrow_and_update().json).ok()?;
+        let serves = |claim: &Claim| view.admitted && !claim.frozen;
+        Some(view.arcs.arcs_where(serves))
+    }
+}
+
+/// The decisions on the disk of a node, running or not; `None` before the first.
+#[must_use]
+pub fn decisions(dir: &Path) -> Option<Decisions> {
+    DecisionsFile::peek(dir)
+}
+
+/// The records that a command would see in this engine.
+///
+/// # Errors
+/// A record is damaged.
+pub fn records(engine: Shared<dyn Engine>) -> Result<Records, StoreError> {
+    let on_failure: OnFailure = Shared::new(|error| fatal(error));
+    let store = Store::without_thread(engine, StoreConfig::small(Durability::Always), on_failure);
+    let mut records = Records::new();
+    for arc in ArcSet::full().iter() {
+        for entry in store.scan(arc, None) {
+            let (key, record) = entry?;
+            let head = RecordHead::decode(&record)?;
+            let live = Record::decode(record)?.value.is_some();
+            let name = (key.point(), key.key().to_vec());
+            records.insert(name, Stored { version: head.version, live });
+        }
+    }
+    Ok(records)
 }
 
 /// Runs a node until `stop` says so; dropped, it has crashed. Must be inside a `LocalSet`.
@@ -35,7 +90,7 @@ pub async fn run(
     outside: Outside,
     stop: impl Future<Output = io::Result<()>>,
 ) -> Result<(), RunError> {
-    let Outside { engine, wall } = outside;
+    let Outside { engine, wall, on_start } = outside;
     let listeners = Listeners::open(config)?;
     let on_failure: OnFailure = Shared::new(|error| fatal(error));
     let opened = control::open_parts(
@@ -52,6 +107,9 @@ pub async fn run(
         }
     });
     let Parts { data, control, upkeep, drain } = app::assemble(config, listeners, &opened)?;
+    let mut view = data.executor.watch_view();
+    view.mark_changed();
+    on_start(Probe(view));
     let (running, data_ended) = oneshot::channel::<()>();
     let data = spawn_local(async move {
         let _running = running;

@@ -117,6 +117,13 @@ impl DecisionsFile {
         Ok((file, decisions))
     }
 
+    /// The newest decisions of a directory that may be in use.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn peek(dir: &Path) -> Option<Decisions> {
+        let (a, b) = (read(&dir.join(FILES[0])).ok()?, read(&dir.join(FILES[1])).ok()?);
+        newest(a, b).map(|(_, _, found)| found.decisions)
+    }
+
     /// Makes the decisions durable, and everything that the store has committed before. Blocks.
     pub(crate) fn write(
         &mut self,

@@ -18,7 +18,7 @@ use super::Sharing;
 const READ_BYTES: usize = 16 << 10;
 
 /// An address at which a simulated host is about to listen.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Listening(SocketAddr);
 
 /// Takes the address; it is bound when a runtime has the listener.
@@ -132,6 +132,14 @@ impl TcpStream {
     /// None.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.stream().local_addr()
+    }
+
+    /// The other end.
+    ///
+    /// # Errors
+    /// None.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.stream().peer_addr()
     }
 
     /// Returns when something can be written.

@@ -1,0 +1,146 @@
+//! Pure. What the clients did and saw, in the order in which the simulation ran it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use e2e::register::{self, Action, NIL, Operation, Value};
+
+/// A history of registers, of keys that were deleted, and of counters.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    /// Grows with each call and each answer.
+    time: u64,
+    last_value: Value,
+    registers: BTreeMap<String, Vec<Operation>>,
+    deleted: BTreeSet<String>,
+    counters: BTreeMap<String, Counter>,
+    pub(crate) n_operations: u64,
+    pub(crate) n_errors: u64,
+    violations: Vec<String>,
+}
+
+/// The bounds within which a counter of one client may be.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counter {
+    /// The last value that was answered.
+    answered: i64,
+    /// Increments since then of which nobody knows whether they were applied.
+    uncertain: i64,
+}
+
+impl History {
+    /// The present, after all that was noted before.
+    pub(crate) fn tick(&mut self) -> u64 {
+        self.time += 1;
+        self.time
+    }
+
+    /// A value that was never written.
+    pub(crate) fn new_value(&mut self) -> Value {
+        self.last_value += 1;
+        NIL + self.last_value
+    }
+
+    /// Notes an operation on a register that was called at `called` and is answered now.
+    pub(crate) fn note(&mut self, key: &str, action: Action, called: u64) {
+        let now = self.tick();
+        let answered = if matches!(action, Action::Uncertain(_)) { u64::MAX } else { now };
+        let operation = Operation { action, called, answered };
+        self.registers.entry(key.to_owned()).or_default().push(operation);
+        self.n_operations += 1;
+    }
+
+    /// Notes that a key was deleted for good.
+    pub(crate) fn note_deleted(&mut self, key: &str) {
+        self.deleted.insert(key.to_owned());
+        self.n_operations += 1;
+    }
+
+    /// Keys that were deleted for good.
+    pub(crate) fn deleted(&self) -> Vec<String> {
+        self.deleted.iter().cloned().collect()
+    }
+
+    /// Keys of registers.
+    pub(crate) fn registers(&self) -> Vec<String> {
+        self.registers.keys().cloned().collect()
+    }
+
+    /// Keys of counters.
+    pub(crate) fn counters(&self) -> Vec<String> {
+        self.counters.keys().cloned().collect()
+    }
+
+    /// Notes a read of a key that may be one of those.
+    pub(crate) fn note_absent(&mut self, key: &str, is_absent: bool) {
+        self.n_operations += 1;
+        if !is_absent && self.deleted.contains(key) {
+            self.violations.push(format!("NoResurrection: {key} was deleted and is back"));
+        }
+    }
+
+    /// Notes an increment by the one client that owns the counter, or a read: by 0.
+    pub(crate) fn note_counter(&mut self, key: &str, by: i64, outcome: Outcome) {
+        self.n_operations += 1;
+        let counter = self.counters.entry(key.to_owned()).or_default();
+        match outcome {
+            Outcome::Answered(value) => {
+                let least = counter.answered + by;
+                if value < least || value > least + counter.uncertain {
+                    let text = format!("counter {key} is {value}, {counter:?} + {by} before");
+                    self.violations.push(text);
+                }
+                *counter = Counter { answered: value, uncertain: 0 };
+            }
+            Outcome::Refused => {}
+            Outcome::Uncertain => counter.uncertain += by,
+        }
+    }
+
+    /// Everything that cannot be.
+    pub(crate) fn violations(&self) -> Vec<String> {
+        let judged = self.registers.iter().filter_map(|(key, operations)| {
+            let violation = register::check(operations).err()?;
+            Some(format!("NoLostAck: key {key}: {violation}"))
+        });
+        self.violations.iter().cloned().chain(judged).collect()
+    }
+}
+
+/// What came of an increment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It has this value now.
+    Answered(i64),
+    /// It was not applied.
+    Refused,
+    /// Nobody knows.
+    Uncertain,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_may_be_higher_by_what_is_uncertain_only() {
+        let mut history = History::default();
+        history.note_counter("c", 1, Outcome::Answered(1));
+        history.note_counter("c", 1, Outcome::Uncertain);
+        history.note_counter("c", 1, Outcome::Refused);
+        history.note_counter("c", 1, Outcome::Answered(3));
+        assert_eq!(history.violations(), Vec::<String>::new());
+        history.note_counter("c", 1, Outcome::Answered(3));
+        assert_eq!(history.violations().len(), 1);
+    }
+
+    #[test]
+    fn what_was_deleted_stays_deleted() {
+        let mut history = History::default();
+        history.note_absent("d", false);
+        history.note_deleted("d");
+        history.note_absent("d", true);
+        assert_eq!(history.violations(), Vec::<String>::new());
+        history.note_absent("d", false);
+        assert_eq!(history.violations().len(), 1);
+    }
+}

@@ -1,0 +1,244 @@
+//! Shell. A client: writes and reads through the routers, and notes everything.
+
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::bail;
+use bytes::BytesMut;
+use e2e::client_error::ErrorKind;
+use e2e::register::{Action, NIL};
+use resp::{Command, Limits, ReplyDecoder, Value};
+use shell::net::TcpStream;
+use shell::simulation::next_u64;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::{sleep, timeout};
+
+use super::RESP_PORT;
+use crate::history::Outcome;
+use crate::plan::ROUTERS;
+use crate::stage::{Stage, Work};
+
+/// How long a client waits for an answer.
+const ANSWER: Duration = Duration::from_secs(20);
+/// How long it waits before it connects again.
+const RECONNECT: Duration = Duration::from_millis(30);
+/// How long it thinks at most.
+const THINK_US: u64 = 12_000;
+/// Keys that it deletes before it forgets about them.
+const DELETED_KEPT: usize = 8;
+
+/// Runs until everything is read.
+pub(crate) async fn run(stage: Rc<Stage>, number: usize) -> turmoil::Result {
+    let mut client = Client { stage, number, n_temporary: 0, deleted: Vec::new() };
+    loop {
+        match client.work().await {
+            Ok(()) => break,
+            Err(error) => client.say(&format!("reconnects: {error:#}")),
+        }
+        sleep(RECONNECT).await;
+    }
+    client.stage.n_finished.set(client.stage.n_finished.get() + 1);
+    std::future::pending().await
+}
+
+struct Client {
+    stage: Rc<Stage>,
+    number: usize,
+    n_temporary: u64,
+    deleted: Vec<String>,
+}
+
+impl Client {
+    fn say(&self, text: &str) {
+        self.stage.say(&format!("client-{} {text}", self.number));
+    }
+
+    /// Works on one connection; ends when everything was read a last time.
+    async fn work(&mut self) -> anyhow::Result<()> {
+        let router = next_u64() % ROUTERS as u64;
+        let mut connection = Connection::open(&format!("router-{router}:{RESP_PORT}")).await?;
+        while self.stage.work.get() == Work::Go {
+            sleep(Duration::from_micros(next_u64() % THINK_US)).await;
+            match next_u64() % 10 {
+                0..=3 => self.write(&mut connection).await?,
+                4..=6 => self.read_any(&mut connection).await?,
+                7 => self.count(&mut connection).await?,
+                8 => self.write_and_delete(&mut connection).await?,
+                _ => self.read_deleted(&mut connection).await?,
+            }
+        }
+        self.read_all(&mut connection).await
+    }
+
+    async fn write(&mut self, connection: &mut Connection) -> anyhow::Result<()> {
+        let key = self.some_key();
+        let value = self.stage.history.borrow_mut().new_value();
+        let called = self.stage.history.borrow_mut().tick();
+        let text = value.to_string();
+        let answer = connection.call(&["SET", &key, &text]).await;
+        let (action, shown) = match &answer {
+            Ok(Value::Simple(_)) => (Action::Write(value), "OK".to_owned()),
+            Ok(Value::Error(error)) => {
+                let error = String::from_utf8_lossy(error).into_owned();
+                let kind = ErrorKind::of_answer(&error);
+                let refused = kind.is_refusal();
+                let action =
+                    if refused { Action::Refused(value) } else { Action::Uncertain(value) };
+                (action, error)
+            }
+            other => (Action::Uncertain(value), format!("{other:?}")),
+        };
+        self.note(&format!("SET {key} {value}"), &shown, matches!(action, Action::Write(_)));
+        self.stage.history.borrow_mut().note(&key, action, called);
+        answer.map(drop)
+    }
+
+    async fn read_any(&mut self, connection: &mut Connection) -> anyhow::Result<()> {
+        let key = self.some_key();
+        self.read(connection, &key).await
+    }
+
+    /// Reads a register; an error says nothing.
+    async fn read(&mut self, connection: &mut Connection, key: &str) -> anyhow::Result<()> {
+        let called = self.stage.history.borrow_mut().tick();
+        let answer = connection.call(&["GET", key]).await;
+        let (value, shown) = match &answer {
+            Ok(Value::Bulk(None)) => (Some(NIL), "nil".to_owned()),
+            Ok(Value::Bulk(Some(bytes))) => {
+                let text = String::from_utf8_lossy(bytes).into_owned();
+                (Some(text.parse().unwrap_or(u64::MAX)), text)
+            }
+            other => (None, format!("{other:?}")),
+        };
+        self.note(&format!("GET {key}"), &shown, value.is_some());
+        if let Some(value) = value {
+            self.stage.history.borrow_mut().note(key, Action::Read(value), called);
+        }
+        answer.map(drop)
+    }
+
+    async fn count(&mut self, connection: &mut Connection) -> anyhow::Result<()> {
+        let key = format!("counter-{}-{}", self.number, next_u64() % 4);
+        let answer = connection.call(&["INCR", &key]).await;
+        let outcome = match &answer {
+            Ok(Value::Integer(value)) => Outcome::Answered(*value),
+            Ok(Value::Error(error))
+                if ErrorKind::of_answer(&String::from_utf8_lossy(error)).is_refusal() =>
+            {
+                Outcome::Refused
+            }
+            _ => Outcome::Uncertain,
+        };
+        let is_done = matches!(outcome, Outcome::Answered(_));
+        self.note(&format!("INCR {key}"), &format!("{outcome:?}"), is_done);
+        self.stage.history.borrow_mut().note_counter(&key, 1, outcome);
+        answer.map(drop)
+    }
+
+    /// A key that is written once and deleted for good.
+    async fn write_and_delete(&mut self, connection: &mut Connection) -> anyhow::Result<()> {
+        self.n_temporary += 1;
+        let key = format!("temporary-{}-{}", self.number, self.n_temporary);
+        let answer = connection.call(&["SET", &key, "x"]).await?;
+        self.note(&format!("SET {key}"), &format!("{answer:?}"), true);
+        if next_u64().is_multiple_of(2) {
+            sleep(Duration::from_micros(next_u64() % 300_000)).await;
+        }
+        let answer = connection.call(&["DEL", &key]).await?;
+        let is_deleted = matches!(answer, Value::Integer(_));
+        self.note(&format!("DEL {key}"), &format!("{answer:?}"), is_deleted);
+        if is_deleted {
+            self.stage.history.borrow_mut().note_deleted(&key);
+            self.deleted.push(key);
+            if self.deleted.len() > DELETED_KEPT {
+                self.deleted.remove(0);
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_deleted(&mut self, connection: &mut Connection) -> anyhow::Result<()> {
+        let n_deleted = self.deleted.len() as u64;
+        if n_deleted == 0 {
+            return Ok(());
+        }
+        let index = usize::try_from(next_u64() % n_deleted)?;
+        let Some(key) = self.deleted.get(index).cloned() else { return Ok(()) };
+        self.read_absent(connection, &key).await
+    }
+
+    async fn read_absent(&mut self, connection: &mut Connection, key: &str) -> anyhow::Result<()> {
+        let answer = connection.call(&["EXISTS", key]).await?;
+        if let Value::Integer(n_found) = answer {
+            self.note(&format!("EXISTS {key}"), &n_found.to_string(), true);
+            self.stage.history.borrow_mut().note_absent(key, n_found == 0);
+        }
+        Ok(())
+    }
+
+    /// The last look at everything; errors are not expected any more.
+    async fn read_all(&mut self, connection: &mut Connection) -> anyhow::Result<()> {
+        let registers = self.stage.history.borrow().registers();
+        for key in registers {
+            self.read(connection, &key).await?;
+        }
+        let deleted = self.stage.history.borrow().deleted();
+        for key in deleted {
+            self.read_absent(connection, &key).await?;
+        }
+        let counters = self.stage.history.borrow().counters();
+        for key in counters {
+            let answer = connection.call(&["GET", &key]).await?;
+            let value = match &answer {
+                Value::Bulk(None) => Some(0),
+                Value::Bulk(Some(bytes)) => std::str::from_utf8(bytes)?.parse().ok(),
+                _ => None,
+            };
+            self.note(&format!("GET {key}"), &format!("{answer:?}"), value.is_some());
+            let Some(value) = value else { bail!("a counter cannot be read: {answer:?}") };
+            self.stage.history.borrow_mut().note_counter(&key, 0, Outcome::Answered(value));
+        }
+        Ok(())
+    }
+
+    fn note(&self, command: &str, answer: &str, is_good: bool) {
+        self.say(&format!("{command}: {answer}"));
+        if !is_good {
+            self.stage.history.borrow_mut().n_errors += 1;
+        }
+    }
+
+    fn some_key(&self) -> String {
+        format!("key-{}", next_u64() % u64::from(self.stage.plan.shared_keys))
+    }
+}
+
+struct Connection {
+    stream: TcpStream,
+    decoder: ReplyDecoder,
+    input: BytesMut,
+}
+
+impl Connection {
+    async fn open(address: &str) -> anyhow::Result<Self> {
+        let stream = timeout(ANSWER, TcpStream::connect(address)).await??;
+        let decoder = ReplyDecoder::new(Limits::default());
+        Ok(Self { stream, decoder, input: BytesMut::new() })
+    }
+
+    async fn call(&mut self, words: &[&str]) -> anyhow::Result<Value> {
+        let call = async {
+            self.stream.write_all(Command::new(words).raw()).await?;
+            loop {
+                if let Some(reply) = self.decoder.decode(&mut self.input)? {
+                    return anyhow::Ok(Value::parse(&reply)?);
+                }
+                if self.stream.read_buf(&mut self.input).await? == 0 {
+                    return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+                }
+            }
+        };
+        timeout(ANSWER, call).await?
+    }
+}
