@@ -7,6 +7,7 @@ use std::time::Duration;
 use handoff::ClusterId;
 
 use crate::Access;
+use crate::handoff::HandoffLimits;
 use crate::store::{Durability, StoreConfig};
 
 /// Bytes in a mebibyte.
@@ -57,10 +58,8 @@ pub struct Config {
     pub output_bytes_pause: usize,
     /// Bytes of writes that are not committed yet from which on commands wait.
     pub pending_bytes_max: usize,
-    /// Bytes of captured writes, per handoff, from which on writes to its arcs wait.
-    pub capture_bytes_max: usize,
-    /// Records deleted in a second after their arcs were given away.
-    pub trim_records_per_second: u64,
+    /// The bounds of handoffs.
+    pub handoff: HandoffLimits,
     /// How long a direct client's command may wait for a handoff.
     pub hold_wait: Duration,
     /// How long the end of the process may take.
@@ -88,8 +87,7 @@ impl Config {
             clients_max: 10_000,
             output_bytes_pause: MIB,
             pending_bytes_max: 64 * MIB,
-            capture_bytes_max: 16 * MIB,
-            trim_records_per_second: 100_000,
+            handoff: HandoffLimits::USUAL,
             hold_wait: Duration::from_secs(10),
             drain_wait: Duration::from_secs(8),
         }

@@ -18,9 +18,7 @@ use crate::admin::{self, MetricsText};
 use crate::app::RunError;
 use crate::config::{self, Config};
 use crate::executor::{ControlSender, Identity};
-use crate::handoff::{
-    Context, Drivers, HandoffLimits, HandoffMetrics, Running, Throttle, listen, run_trims,
-};
+use crate::handoff::{Context, Drivers, HandoffMetrics, Running, Throttle, listen, run_trims};
 use crate::ownership::{
     self, ActorParts, Administrator, CoordinatorRingSource, FileRingSource, KubernetesRingSource,
     Ownership, Peers, Record, RingSource, VolumeLock,
@@ -108,7 +106,7 @@ pub(crate) async fn run(
             peers: known_peers,
             throttle: Throttle::new(time),
             metrics,
-            limits: limits(&config),
+            limits: config.handoff,
             time,
             drain: handoff_token,
             running: Running::default(),
@@ -157,14 +155,6 @@ async fn end_handoffs(running: &Running, tasks: JoinSet<()>, drain_wait: Duratio
     }
     if tokio::time::timeout(AFTER_HANDOFFS / 2, tasks.join_all()).await.is_err() {
         tracing::warn!("work in the background did not end in time; it goes on after a restart");
-    }
-}
-
-fn limits(config: &Config) -> HandoffLimits {
-    HandoffLimits {
-        capture_bytes: config.capture_bytes_max,
-        trim_records_per_second: config.trim_records_per_second,
-        ..HandoffLimits::SMALL
     }
 }
 

@@ -16,8 +16,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(about, after_help = "Examples:\n  ringkv-sim run --seed 42 --trace\n  \
-    ringkv-sim campaign --seeds 300 --from 1")]
+#[command(
+    about,
+    after_help = "Examples:\n  ringkv-sim run --seed 42 --trace\n  \
+    ringkv-sim campaign --seeds 300 --from 1"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -22,6 +22,12 @@ pub(crate) struct Plan {
     pub(crate) clients: usize,
     /// Keys that all clients write and read.
     pub(crate) shared_keys: u32,
+    /// Keys that are there from the beginning.
+    pub(crate) bulk_keys: u32,
+    /// Bytes of a piece of a handoff's stream.
+    pub(crate) chunk_bytes: usize,
+    /// Bytes of captured writes from which on writers wait.
+    pub(crate) capture_bytes: usize,
     /// Points of each server on the ring.
     pub(crate) virtual_nodes: u16,
     /// Whether a write is answered after its sync only.
@@ -99,10 +105,13 @@ impl Plan {
             servers: dice.between(1, 4) as usize,
             clients: dice.between(2, 4) as usize,
             shared_keys: dice.between(4, 40),
+            bulk_keys: dice.between(0, 400),
+            chunk_bytes: dice.between(100, 6_000) as usize,
+            capture_bytes: dice.between(200, 20_000) as usize,
             virtual_nodes: u16::try_from(dice.between(1, 12)).unwrap_or(1),
             syncs_always: dice.chance(80),
             latency_max_ms: dice.between(1, 12).into(),
-            disk_max_us: dice.between(0, 6_000).into(),
+            disk_max_us: u64::from(dice.between(0, 20)).pow(3) * 3,
             faults_end_ms,
             events: Vec::new(),
         };
@@ -135,7 +144,7 @@ impl Plan {
     }
 
     fn add_fault(&mut self, dice: &mut Dice) {
-        let at = self.some_time(dice);
+        let at = self.some_fault_time(dice);
         let length = u64::from(dice.between(50, 4_000));
         let (host, other) = (Self::some_host(dice), Self::some_host(dice));
         let server = dice.below(SERVERS_MAX);
@@ -188,6 +197,16 @@ impl Plan {
     fn some_time(&self, dice: &mut Dice) -> u64 {
         // The cluster is set up first.
         1_500 + u64::from(dice.between(0, u32::try_from(self.faults_end_ms).unwrap_or(0) - 1_500))
+    }
+
+    /// Mostly in the middle of a change of the number of servers.
+    fn some_fault_time(&self, dice: &mut Dice) -> u64 {
+        let scales = self.events.iter().filter(|(_, event)| matches!(event, Event::Scale(_)));
+        let scales: Vec<u64> = scales.map(|(at, _)| *at).collect();
+        match scales.get(dice.below(scales.len())) {
+            Some(at) if dice.chance(70) => at + u64::from(dice.between(0, 1_200)),
+            _ => self.some_time(dice),
+        }
     }
 
     fn some_host(dice: &mut Dice) -> Host {

@@ -54,10 +54,10 @@ pub struct HandoffLimits {
 
 impl HandoffLimits {
     /// Sizes with which some dozens of handoffs run at a time on a small machine.
-    pub const SMALL: Self = Self {
+    pub const USUAL: Self = Self {
         chunk_bytes: 256 << 10,
         window_bytes: 4 << 20,
-        capture_bytes: 4 << 20,
+        capture_bytes: 16 << 20,
         pause_limit: Duration::from_millis(500),
         silence_limit: Duration::from_secs(3),
         trim_records_per_second: 100_000,

@@ -25,12 +25,14 @@ const ANSWER: Duration = Duration::from_secs(20);
 const RECONNECT: Duration = Duration::from_millis(30);
 /// How long it thinks at most.
 const THINK_US: u64 = 12_000;
+/// Keys of one MSET.
+const MSET_KEYS: u32 = 50;
 /// Keys that it deletes before it forgets about them.
 const DELETED_KEPT: usize = 8;
 
 /// Runs until everything is read.
 pub(crate) async fn run(stage: Rc<Stage>, number: usize) -> turmoil::Result {
-    let mut client = Client { stage, number, n_temporary: 0, deleted: Vec::new() };
+    let mut client = Client { stage, number, n_filled: 0, n_temporary: 0, deleted: Vec::new() };
     loop {
         match client.work().await {
             Ok(()) => break,
@@ -45,6 +47,7 @@ pub(crate) async fn run(stage: Rc<Stage>, number: usize) -> turmoil::Result {
 struct Client {
     stage: Rc<Stage>,
     number: usize,
+    n_filled: u32,
     n_temporary: u64,
     deleted: Vec<String>,
 }
@@ -58,6 +61,9 @@ impl Client {
     async fn work(&mut self) -> anyhow::Result<()> {
         let router = next_u64() % ROUTERS as u64;
         let mut connection = Connection::open(&format!("router-{router}:{RESP_PORT}")).await?;
+        if self.number == 0 {
+            self.fill(&mut connection).await?;
+        }
         while self.stage.work.get() == Work::Go {
             sleep(Duration::from_micros(next_u64() % THINK_US)).await;
             match next_u64() % 10 {
@@ -69,6 +75,35 @@ impl Client {
             }
         }
         self.read_all(&mut connection).await
+    }
+
+    /// Writes what is there from the beginning, many keys at a time.
+    async fn fill(&mut self, connection: &mut Connection) -> anyhow::Result<()> {
+        let n_keys = self.stage.plan.bulk_keys;
+        while self.n_filled < n_keys {
+            let keys = self.n_filled..(self.n_filled + MSET_KEYS).min(n_keys);
+            self.n_filled = keys.end;
+            let mut words = vec!["MSET".to_owned()];
+            let mut written = Vec::new();
+            for number in keys {
+                let value = self.stage.history.borrow_mut().new_value();
+                written.push((format!("bulk-{number}"), value));
+                words.extend([format!("bulk-{number}"), value.to_string()]);
+            }
+            let called = self.stage.history.borrow_mut().tick();
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let answer = connection.call(&words).await;
+            self.say(&format!("MSET of {}: {answer:?}", written.len()));
+            for (key, value) in written {
+                let action = match answer {
+                    Ok(Value::Simple(_)) => Action::Write(value),
+                    _ => Action::Uncertain(value),
+                };
+                self.stage.history.borrow_mut().note(&key, action, called);
+            }
+            answer?;
+        }
+        Ok(())
     }
 
     async fn write(&mut self, connection: &mut Connection) -> anyhow::Result<()> {
@@ -180,8 +215,9 @@ impl Client {
     /// The last look at everything; errors are not expected any more.
     async fn read_all(&mut self, connection: &mut Connection) -> anyhow::Result<()> {
         let registers = self.stage.history.borrow().registers();
-        for key in registers {
-            self.read(connection, &key).await?;
+        let reads_bulk = self.number == 0;
+        for key in registers.iter().filter(|key| reads_bulk || !key.starts_with("bulk")) {
+            self.read(connection, key).await?;
         }
         let deleted = self.stage.history.borrow().deleted();
         for key in deleted {

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use kvnode::handoff::HandoffLimits;
 use kvnode::simulated::Outside;
 use kvnode::store::{Durability, StoreConfig};
 use kvnode::{Addresses, Config, RingSource};
@@ -27,8 +28,14 @@ pub(crate) async fn run(stage: Rc<Stage>, name: String) -> turmoil::Result {
         if stage.plan.syncs_always { Durability::Always } else { Durability::EverySec };
     let mut config = Config::new(name.clone(), CLUSTER, disk.dir.clone(), addresses);
     config.store = StoreConfig::small(durability);
-    // A thread that sleeps between deletions would stop the simulation.
-    config.trim_records_per_second = u64::MAX;
+    config.handoff = HandoffLimits {
+        chunk_bytes: stage.plan.chunk_bytes,
+        window_bytes: stage.plan.chunk_bytes as u64 * 4,
+        capture_bytes: stage.plan.capture_bytes,
+        // A thread that sleeps between deletions would stop the simulation.
+        trim_records_per_second: u64::MAX,
+        ..HandoffLimits::USUAL
+    };
     let host = stage.address(&name).unwrap_or(Ipv4Addr::UNSPECIFIED.into());
     let probes = Rc::clone(&stage);
     let outside = Outside {
