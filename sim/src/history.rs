@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use e2e::register::{self, Action, NIL, Operation, Value};
+use ring::{ArcSet, Point};
 
 /// A history of registers, of keys that were deleted, and of counters.
 #[derive(Debug, Default)]
@@ -12,6 +13,9 @@ pub(crate) struct History {
     last_value: Value,
     registers: BTreeMap<String, Vec<Operation>>,
     deleted: BTreeSet<String>,
+    expiring: BTreeSet<String>,
+    lasting: BTreeSet<String>,
+    lost: ArcSet,
     counters: BTreeMap<String, Counter>,
     pub(crate) n_operations: u64,
     pub(crate) n_errors: u64,
@@ -55,6 +59,39 @@ impl History {
         self.n_operations += 1;
     }
 
+    /// Notes a key that expires soon, or long after the end.
+    pub(crate) fn note_expiry(&mut self, key: &str, is_soon: bool) {
+        let keys = if is_soon { &mut self.expiring } else { &mut self.lasting };
+        keys.insert(key.to_owned());
+        self.n_operations += 1;
+    }
+
+    /// Keys that are to have expired at the end, and keys that are not.
+    pub(crate) fn with_expiry(&self) -> Vec<String> {
+        self.expiring.iter().chain(&self.lasting).cloned().collect()
+    }
+
+    /// Notes what is left of the life of such a key, at the very end: nothing where it is absent.
+    pub(crate) fn note_life(&mut self, key: &str, left_ms: Option<i64>) {
+        self.n_operations += 1;
+        let is_right = match left_ms {
+            None => self.expiring.contains(key),
+            Some(left_ms) => self.lasting.contains(key) && left_ms > 0,
+        };
+        if !is_right && !self.is_lost(key) {
+            self.violations.push(format!("{key} has {left_ms:?} ms to live"));
+        }
+    }
+
+    /// What was on these arcs is lost with a volume, and nothing is claimed about it any more.
+    pub(crate) fn note_lost(&mut self, arcs: &ArcSet) {
+        self.lost = self.lost.union(arcs);
+    }
+
+    fn is_lost(&self, key: &str) -> bool {
+        self.lost.contains(Point::of(key.as_bytes()))
+    }
+
     /// Keys that were deleted for good.
     pub(crate) fn deleted(&self) -> Vec<String> {
         self.deleted.iter().cloned().collect()
@@ -73,7 +110,7 @@ impl History {
     /// Notes a read of a key that may be one of those.
     pub(crate) fn note_absent(&mut self, key: &str, is_absent: bool) {
         self.n_operations += 1;
-        if !is_absent && self.deleted.contains(key) {
+        if !is_absent && self.deleted.contains(key) && !self.is_lost(key) {
             self.violations.push(format!("NoResurrection: {key} was deleted and is back"));
         }
     }
@@ -85,7 +122,8 @@ impl History {
         match outcome {
             Outcome::Answered(value) => {
                 let least = counter.answered + by;
-                if value < least || value > least + counter.uncertain {
+                let is_possible = (least..=least + counter.uncertain).contains(&value);
+                if !is_possible && !self.lost.contains(Point::of(key.as_bytes())) {
                     let text = format!("counter {key} is {value}, {counter:?} + {by} before");
                     self.violations.push(text);
                 }
@@ -98,7 +136,8 @@ impl History {
 
     /// Everything that cannot be.
     pub(crate) fn violations(&self) -> Vec<String> {
-        let judged = self.registers.iter().filter_map(|(key, operations)| {
+        let judged = self.registers.iter().filter(|(key, _)| !self.is_lost(key));
+        let judged = judged.filter_map(|(key, operations)| {
             let violation = register::check(operations).err()?;
             Some(format!("NoLostAck: key {key}: {violation}"))
         });

@@ -1,7 +1,6 @@
 //! Shell. Runs the real router, server and coordinator in a simulated world: network, clocks, disks
 //! and randomness follow from a seed, and so does everything that goes wrong.
 
-mod campaign;
 mod clock;
 mod history;
 mod hosts;
@@ -13,42 +12,26 @@ mod world;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
+use rand::SeedableRng as _;
 
+/// Runs one seed, prints a line of JSON about it, and fails if anything was wrong.
 #[derive(Parser)]
-#[command(
-    about,
-    after_help = "Examples:\n  ringkv-sim run --seed 42 --trace\n  \
-    ringkv-sim campaign --seeds 300 --from 1"
-)]
+#[command(after_help = "Example: ringkv-sim --seed 42 --trace\nMany seeds: cargo xtask simulate")]
 struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Runs one seed and says what came of it.
-    Run {
-        /// The seed.
-        #[arg(long)]
-        seed: u64,
-        /// Print what happens, and with RUST_LOG what the programs log.
-        #[arg(long)]
-        trace: bool,
-    },
-    /// Runs many seeds, each in a process of its own.
-    Campaign(campaign::Options),
+    /// The seed.
+    #[arg(long)]
+    seed: u64,
+    /// Print what happens, and with RUST_LOG what the programs log.
+    #[arg(long)]
+    trace: bool,
 }
 
 fn main() -> ExitCode {
-    match Arguments::parse().command {
-        Command::Run { seed, trace } => run(seed, trace),
-        Command::Campaign(options) => campaign::run(&options),
-    }
-}
-
-fn run(seed: u64, trace: bool) -> ExitCode {
+    let Arguments { seed, trace } = Arguments::parse();
+    // What libraries draw, such as the order of their hash tables, and their clocks.
+    mad_turmoil::rand::set_rng(rand::rngs::StdRng::seed_from_u64(seed));
+    let _clocks = mad_turmoil::time::SimClocksGuard::init();
     if trace {
         tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
@@ -62,7 +45,7 @@ fn run(seed: u64, trace: bool) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("seed {seed}: {error:#}\nreplay: ringkv-sim run --seed {seed} --trace");
+            eprintln!("seed {seed}: {error:#}");
             ExitCode::FAILURE
         }
     }

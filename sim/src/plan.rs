@@ -1,5 +1,7 @@
 //! Pure. What a seed stands for: the world, and what goes wrong in it and when.
 
+use std::time::Duration;
+
 use e2e::random::Random;
 
 /// Servers that there can be at a time.
@@ -8,6 +10,8 @@ pub(crate) const SERVERS_MAX: usize = 6;
 pub(crate) const ROUTERS: usize = 2;
 /// Coordinators, of which one works at a time.
 pub(crate) const COORDINATORS: usize = 2;
+/// How far the wall clocks of two servers may be apart, at most.
+pub(crate) const CLOCKS_DIFFER: Duration = Duration::from_secs(16);
 /// Until when things go wrong.
 const FAULTS_MS: (u32, u32) = (8_000, 20_000);
 /// Changes of the number of servers in one run, at least.
@@ -74,6 +78,8 @@ pub(crate) enum Event {
     Kill(Host),
     /// The power fails: of what was not synced some of the oldest stays. Servers only.
     PowerLoss(usize),
+    /// The volume is gone for good, and with it the process; a new one is empty.
+    LoseVolume(usize),
     /// It runs again.
     Restart(Host),
     /// Messages between the two are lost.
@@ -90,7 +96,7 @@ pub(crate) enum Event {
     Heal,
     /// The other coordinator begins to work, though the present one may still be alive.
     Failover,
-    /// The wall clock of a server jumps.
+    /// The wall clock of a server jumps to so many milliseconds beside the others.
     StepClock(usize, i64),
     /// Blocking work may take so long.
     SlowDisk(u64),
@@ -119,6 +125,12 @@ impl Plan {
         let n_faults = dice.between(0, 14);
         for _ in 0..n_faults {
             plan.add_fault(&mut dice);
+        }
+        if dice.chance(15) {
+            let (at, server) = (plan.some_fault_time(&mut dice), dice.below(plan.servers + 1));
+            let back = at + u64::from(dice.between(50, 2_000));
+            let restart = Event::Restart(Host::Server(server));
+            plan.events.extend([(at, Event::LoseVolume(server)), (back, restart)]);
         }
         plan.events.sort_by_key(|(at, _)| *at);
         plan
@@ -163,7 +175,7 @@ impl Plan {
                 vec![(at, Event::Failover)]
             }
             9 => {
-                let by = i64::from(dice.between(0, 60_000)) - 30_000;
+                let by = i64::from(dice.between(0, 16_000)) - 8_000;
                 vec![(at, Event::StepClock(server, by))]
             }
             10 => vec![

@@ -19,8 +19,10 @@ use crate::trace::Trace;
 const TICK: Duration = Duration::from_millis(1);
 /// When everything must be at rest after things have stopped going wrong.
 const REST_MS: u64 = 120_000;
+/// Between two looks at whether everything is at rest.
+const LOOK_MS: u64 = 50;
 /// How long the last reads may take.
-const READ_MS: u64 = 60_000;
+const READ_MS: u64 = 300_000;
 
 /// What one run was like.
 #[derive(Debug, Default, Serialize)]
@@ -138,7 +140,8 @@ impl World<'_> {
         let mut rest = Err(anyhow!("nothing was looked at"));
         while self.now_ms() < mended_ms + REST_MS {
             self.step()?;
-            if self.now_ms().is_multiple_of(50) {
+            if self.now_ms().is_multiple_of(LOOK_MS) {
+                self.accept_losses();
                 rest = judge::at_rest(&self.stage);
                 if rest.is_ok() {
                     break;
@@ -237,6 +240,7 @@ impl World<'_> {
                     false => n_unsynced,
                 })?;
             }
+            Event::LoseVolume(server) => self.lose_volume(server)?,
             Event::Restart(host) => self.restart(host),
             Event::Cut(one, other) if one != other => self.sim.partition(one.name(), other.name()),
             Event::CutOneWay(from, to) if from != to => {
@@ -251,10 +255,9 @@ impl World<'_> {
             }
             Event::Heal => self.heal(),
             Event::Failover => self.fail_over(),
-            Event::StepClock(server, by_ms) => {
+            Event::StepClock(server, offset_ms) => {
                 if let Some(address) = self.stage.address(&Host::Server(server).name()) {
-                    let offset = simulation::clock_offset(address);
-                    simulation::set_clock_offset(address, offset + by_ms);
+                    simulation::set_clock_offset(address, offset_ms);
                 }
             }
             Event::SlowDisk(us) => simulation::set_slowest_disk(Duration::from_micros(us)),
@@ -285,6 +288,29 @@ impl World<'_> {
         }
         self.down.push(host);
         Ok(())
+    }
+
+    fn lose_volume(&mut self, server: usize) -> anyhow::Result<()> {
+        let name = Host::Server(server).name();
+        let Some(disk) = self.stage.disks.borrow().get(&name).cloned() else { return Ok(()) };
+        let lost = kvnode::simulated::decisions(&disk.dir).map(|decisions| {
+            let open = decisions.handoffs().values().filter(|handoff| !handoff.side.is_finished());
+            open.fold(decisions.owned().arcs(), |arcs, handoff| arcs.union(&handoff.arcs))
+        });
+        self.kill(Host::Server(server), |n_unsynced| n_unsynced)?;
+        self.stage.new_disk(&name)?;
+        self.stage.history.borrow_mut().note_lost(&lost.unwrap_or_default());
+        Ok(())
+    }
+
+    /// What a person does who reads the status: accepts that what is lost is lost.
+    fn accept_losses(&self) {
+        let Some(coordinator) = self.stage.coordinator.borrow().clone() else { return };
+        for lost in &coordinator.status().lost {
+            if coordinator.accept_data_loss(lost.server.clone()).is_ok() {
+                self.say(&format!("the loss of {} is accepted", lost.server.name));
+            }
+        }
     }
 
     fn restart(&mut self, host: Host) {

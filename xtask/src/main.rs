@@ -5,6 +5,7 @@ mod cluster;
 mod e2e;
 mod redis_tools;
 mod release;
+mod simulation;
 mod stage;
 mod suite;
 mod tidy;
@@ -15,10 +16,11 @@ use std::process::ExitCode;
 use suite::Options;
 
 /// The tasks by name. Documentation that names another one is untidy.
-const TASKS: [(&str, &str); 5] = [
+const TASKS: [(&str, &str); 6] = [
     ("test", "formatting, lints, tidiness, unit and property tests, end-to-end tests"),
     ("ci", "the same with a locked lockfile, nothing skipped, and a short fuzz run"),
     ("tidy", "rules of this repository that no compiler checks"),
+    ("simulate", "the real programs in a simulated world, for many seeds"),
     ("e2e", "the end-to-end tests on Kubernetes, those whose names contain the given words"),
     ("cluster", "a real Kubernetes of several nodes on this machine: up, down and more"),
 ];
@@ -41,6 +43,7 @@ fn run(arguments: Vec<String>) -> anyhow::Result<()> {
         "test" => suite::run(Options::parse(&flags)?),
         "ci" => suite::run(Options { ci: true, ..Options::parse(&flags)? }),
         "tidy" => tidy::run(),
+        "simulate" => simulation::run(&flags),
         "e2e" => e2e::run(&flags),
         "cluster" => cluster::run(&flags),
         _ => usage(),
@@ -49,7 +52,7 @@ fn run(arguments: Vec<String>) -> anyhow::Result<()> {
 
 fn usage() -> anyhow::Result<()> {
     let tasks: String =
-        TASKS.iter().map(|(name, what)| format!("\n  cargo xtask {name:<7} {what}")).collect();
+        TASKS.iter().map(|(name, what)| format!("\n  cargo xtask {name:<8} {what}")).collect();
     anyhow::bail!(
         "which task?{tasks}\n\nflags of `test`: --quick leaves the end-to-end tests out, \
          --no-install installs no system package"

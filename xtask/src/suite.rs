@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use crate::stage::Report;
-use crate::{e2e, redis_tools, release, root, tidy};
+use crate::{e2e, redis_tools, release, root, simulation, tidy};
 
 /// How long each fuzz target runs in `cargo xtask ci`.
 const FUZZ_SECONDS: u32 = 30;
@@ -48,6 +48,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
         "unit and property tests",
         cargo(options, "test").args(["--workspace", "--exclude", "e2e", "--no-fail-fast"]),
     )?;
+    simulation::stages(&mut report, options)?;
     if options.ci {
         fuzz(&mut report)?;
     }

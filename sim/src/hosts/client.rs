@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use super::RESP_PORT;
 use crate::history::Outcome;
-use crate::plan::ROUTERS;
+use crate::plan::{CLOCKS_DIFFER, ROUTERS};
 use crate::stage::{Stage, Work};
 
 /// How long a client waits for an answer.
@@ -25,6 +25,9 @@ const ANSWER: Duration = Duration::from_secs(20);
 const RECONNECT: Duration = Duration::from_millis(30);
 /// How long it thinks at most.
 const THINK_US: u64 = 12_000;
+/// How long keys with an expiry live, in milliseconds.
+const SOON_MS: u64 = 2_000;
+const LATE_MS: u64 = 3_600_000;
 /// Keys of one MSET.
 const MSET_KEYS: u32 = 50;
 /// Keys that it deletes before it forgets about them.
@@ -70,7 +73,10 @@ impl Client {
                 0..=3 => self.write(&mut connection).await?,
                 4..=6 => self.read_any(&mut connection).await?,
                 7 => self.count(&mut connection).await?,
-                8 => self.write_and_delete(&mut connection).await?,
+                8 if next_u64().is_multiple_of(2) => {
+                    self.write_and_delete(&mut connection).await?;
+                }
+                8 => self.write_with_expiry(&mut connection).await?,
                 _ => self.read_deleted(&mut connection).await?,
             }
         }
@@ -193,6 +199,21 @@ impl Client {
         Ok(())
     }
 
+    /// A key that is written once and expires soon, or does not.
+    async fn write_with_expiry(&mut self, connection: &mut Connection) -> anyhow::Result<()> {
+        self.n_temporary += 1;
+        let key = format!("expiring-{}-{}", self.number, self.n_temporary);
+        let is_soon = next_u64().is_multiple_of(2);
+        let life_ms = if is_soon { SOON_MS } else { LATE_MS };
+        let answer = connection.call(&["SET", &key, "x", "PX", &life_ms.to_string()]).await?;
+        let is_written = matches!(answer, Value::Simple(_));
+        self.note(&format!("SET {key} PX {life_ms}"), &format!("{answer:?}"), is_written);
+        if is_written {
+            self.stage.history.borrow_mut().note_expiry(&key, is_soon);
+        }
+        Ok(())
+    }
+
     async fn read_deleted(&mut self, connection: &mut Connection) -> anyhow::Result<()> {
         let n_deleted = self.deleted.len() as u64;
         if n_deleted == 0 {
@@ -222,6 +243,16 @@ impl Client {
         let deleted = self.stage.history.borrow().deleted();
         for key in deleted {
             self.read_absent(connection, &key).await?;
+        }
+        // Also by a clock that is behind.
+        sleep(Duration::from_millis(SOON_MS) + CLOCKS_DIFFER).await;
+        let expiring = self.stage.history.borrow().with_expiry();
+        for key in expiring {
+            if let Value::Integer(left_ms) = connection.call(&["PTTL", &key]).await? {
+                self.note(&format!("PTTL {key}"), &left_ms.to_string(), true);
+                let left_ms = (left_ms != -2).then_some(left_ms);
+                self.stage.history.borrow_mut().note_life(&key, left_ms);
+            }
         }
         let counters = self.stage.history.borrow().counters();
         for key in counters {

@@ -4,8 +4,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use rebalance::{Coordinator, CoordinatorConfig};
-use tokio::task::spawn_local;
+use rebalance::{ClusterState, Coordinator, CoordinatorConfig};
+use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::sleep;
 
 use super::directory::DirectoryStore;
@@ -14,6 +14,15 @@ use crate::stage::{CLUSTER, Request, Stage};
 /// Between two attempts to start, and two reminders of what is wanted.
 const AGAIN: Duration = Duration::from_millis(200);
 
+/// Work that ends with its coordinator.
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// Runs until it crashes.
 pub(crate) async fn run(stage: Rc<Stage>, number: usize) -> turmoil::Result {
     if stage.leader.get() != number {
@@ -21,6 +30,15 @@ pub(crate) async fn run(stage: Rc<Stage>, number: usize) -> turmoil::Result {
     }
     let mut config = CoordinatorConfig::new(CLUSTER, stage.wish.borrow().clone());
     config.virtual_nodes = stage.plan.virtual_nodes;
+    // One that has lost the lead ends as soon as it finds that out.
+    while stage.leader.get() == number {
+        lead(&stage, number, &config).await;
+    }
+    std::future::pending().await
+}
+
+/// Works until another coordinator has taken over, or has replaced the ring document.
+async fn lead(stage: &Rc<Stage>, number: usize, config: &CoordinatorConfig) {
     stage.say(&format!("coordinator-{number} starts"));
     let coordinator = loop {
         let directory = stage.directory.subscribe();
@@ -30,10 +48,14 @@ pub(crate) async fn run(stage: Rc<Stage>, number: usize) -> turmoil::Result {
         }
         sleep(AGAIN).await;
     };
-    stage.coordinator.replace(Some(coordinator.clone()));
-    spawn_local(start_wanted(Rc::clone(&stage), number, coordinator.clone()));
-    spawn_local(remove_retired(Rc::clone(&stage), number, coordinator.clone()));
-    loop {
+    if stage.leader.get() == number {
+        stage.coordinator.replace(Some(coordinator.clone()));
+    }
+    let _tasks = [
+        Task(spawn_local(start_wanted(Rc::clone(stage), number, coordinator.clone()))),
+        Task(spawn_local(remove_retired(Rc::clone(stage), number, coordinator.clone()))),
+    ];
+    while coordinator.status().state != ClusterState::Superseded {
         let wanted = stage.wish.borrow().clone();
         if let Err(error) = coordinator.set_members(&wanted) {
             tracing::debug!(%error, "the servers cannot be asked for yet");
@@ -42,6 +64,7 @@ pub(crate) async fn run(stage: Rc<Stage>, number: usize) -> turmoil::Result {
     }
 }
 
+/// Has processes started.
 async fn start_wanted(stage: Rc<Stage>, number: usize, coordinator: Coordinator) {
     let mut wanted = coordinator.watch_wanted();
     loop {
@@ -53,6 +76,7 @@ async fn start_wanted(stage: Rc<Stage>, number: usize, coordinator: Coordinator)
     }
 }
 
+/// Has processes and volumes removed.
 async fn remove_retired(stage: Rc<Stage>, number: usize, coordinator: Coordinator) {
     let mut removable = coordinator.watch_removable();
     loop {

@@ -31,7 +31,9 @@ const IO_CRATES: [&str; 14] = [
 ];
 
 pub(super) fn check(file: &File, findings: &mut Vec<Finding>) {
-    if !file.path.ends_with("/Cargo.toml") || file.path.starts_with("fuzz/") {
+    if !file.path.ends_with("/Cargo.toml")
+        || ["fuzz/", "sim/"].iter().any(|own| file.path.starts_with(own))
+    {
         return;
     }
     if !file.text.contains("[lints]\nworkspace = true") {
