@@ -323,7 +323,9 @@ impl<'a> Planner<'a> {
                         actions.push(asks(handoff.source));
                     }
                 }
-                (None, Some(Step::Receiving)) if wanted && source == Presence::Present => {
+                (None, Some(Step::Receiving))
+                    if wanted && source == Presence::Present && self.view.may_give(handoff) =>
+                {
                     actions.push(Action::Give(Handoff {
                         id: *id,
                         source: handoff.source.clone(),
@@ -332,7 +334,11 @@ impl<'a> Planner<'a> {
                         epoch: handoff.epoch,
                     }));
                 }
-                (None, Some(Step::Receiving)) if !wanted => actions.push(asks(handoff.target)),
+                (None, Some(Step::Receiving))
+                    if !wanted || (source == Presence::Present && !self.view.may_give(handoff)) =>
+                {
+                    actions.push(asks(handoff.target));
+                }
                 (Some(Step::Dropped), Some(Step::Receiving)) => {
                     actions.push(asks(handoff.target));
                 }

@@ -135,6 +135,16 @@ impl<'a> View<'a> {
         })
     }
 
+    /// Whether the source of a handoff would still take it up. A RECEIVE that came late may name an
+    /// epoch that the source has since used for another handoff of these arcs; that it refuses.
+    pub(crate) fn may_give(&self, handoff: &OpenHandoff<'_>) -> bool {
+        let Some(source) = self.node(&handoff.source.name) else { return false };
+        let owned = source.owned.restrict(handoff.arcs);
+        let is_above = owned.iter().all(|(_, epoch)| *epoch < handoff.epoch);
+        let mut later = source.handoffs.iter().filter(|one| one.epoch >= handoff.epoch);
+        is_above && later.all(|one| one.arcs.intersection(handoff.arcs).is_empty())
+    }
+
     /// Arcs under an open handoff, whoever owns them. One that its source has dropped binds only
     /// its target.
     pub(crate) fn busy(&self) -> ArcSet {

@@ -219,6 +219,28 @@ fn a_receiving_target_is_adopted_by_its_name() {
     run_until_converged(&mut world, 400);
 }
 
+#[test]
+fn a_target_whose_source_has_used_the_epoch_is_told_to_give_up() {
+    let mut world = bootstrapped(2, 13);
+    world.wish_members(3);
+    world.run_until(|world| world.receive_only());
+    world.observe();
+    let plan = world.plan();
+    let given = plan.actions.iter().find_map(|one| match one {
+        Action::Give(handoff) => Some(handoff.clone()),
+        _ => None,
+    });
+    let late = given.unwrap();
+    // Before that RECEIVE came, another handoff of the arcs was begun at this epoch and dropped.
+    let other = Server { name: "kv-9".to_owned(), ..late.target.clone() };
+    let terms = handoff::Terms { peer: other, arcs: late.arcs.clone(), epoch: late.epoch };
+    let source = world.nodes.get_mut(&late.source.name).unwrap();
+    let (id, facts) = (HandoffId(0xff), handoff::SourceFacts::default());
+    source.accept_give(id, &terms).unwrap();
+    source.source_event(id, handoff::SourceEvent::No, &facts).unwrap();
+    run_until_converged(&mut world, 400);
+}
+
 proptest! {
     #[test]
     fn random_changes_and_crashes_end_in_the_ring_that_is_wished_for(
