@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 pub use handoff::Given;
-use handoff::{ClusterId, Epoch, HandoffId, Server, Side, SourceState, TargetState};
+use handoff::{
+    ClusterId, Decisions, Epoch, Handoff, HandoffId, Server, Side, SourceState, TargetState,
+};
 use ring::{ArcMap, ArcSet, RingDocument};
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +47,37 @@ pub struct NodeState {
     pub peers: BTreeMap<String, String>,
     /// The bound on its streams that it was last told.
     pub max_bytes_per_second: Option<u64>,
+}
+
+impl NodeState {
+    /// What follows from a node's record alone; progress, addresses and the disk are not in it.
+    #[must_use]
+    pub fn of(decisions: &Decisions, admitted: bool) -> Self {
+        let mut handoffs: Vec<(u64, HandoffStatus)> = decisions
+            .handoffs()
+            .iter()
+            .map(|(id, handoff)| (handoff.order, HandoffStatus::of(*id, handoff)))
+            .collect();
+        handoffs.sort_by_key(|(order, _)| *order);
+        Self {
+            cluster: decisions.cluster(),
+            server: decisions.server().clone(),
+            term: decisions.term(),
+            ring_epoch: decisions.ring_epoch(),
+            admitted,
+            admission_error: None,
+            retired: decisions.retired(),
+            granted: decisions.granted(),
+            owned: decisions.owned().clone(),
+            given: decisions.given().clone(),
+            fences: decisions.fences().clone(),
+            highest_epoch: decisions.highest_epoch(),
+            handoffs: handoffs.into_iter().map(|(_, status)| status).collect(),
+            disk_free_bytes: 0,
+            peers: BTreeMap::new(),
+            max_bytes_per_second: None,
+        }
+    }
 }
 
 /// One handoff as one of its two sides sees it.
@@ -91,6 +124,27 @@ impl From<Side> for Role {
         match side {
             Side::Source(_) => Self::Source,
             Side::Target(_) => Self::Target,
+        }
+    }
+}
+
+impl HandoffStatus {
+    /// What follows from the record of a handoff alone.
+    #[must_use]
+    pub fn of(id: HandoffId, handoff: &Handoff) -> Self {
+        Self {
+            id,
+            role: handoff.side.into(),
+            peer: handoff.peer.clone(),
+            arcs: handoff.arcs.clone(),
+            epoch: handoff.epoch,
+            phase: handoff.side.into(),
+            finished: handoff.side.is_finished(),
+            keys_moved: handoff.moved.keys,
+            keys_total: handoff.moved.keys,
+            bytes_moved: handoff.moved.bytes,
+            bytes_total: handoff.moved.bytes,
+            error: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc as Shared;
 
-use handoff::{Decisions, Handoff, HandoffId};
+use handoff::{Decisions, HandoffId};
 use node_api::{HandoffStatus, NodeState};
 use ring::ArcMap;
 
@@ -37,51 +37,30 @@ pub(crate) fn state(
     peers: &Peers,
     disk_free_bytes: u64,
 ) -> NodeState {
-    let mut handoffs: Vec<(u64, HandoffStatus)> = decisions
-        .handoffs()
-        .iter()
-        .map(|(id, handoff)| (handoff.order, status(*id, handoff, progress.get(id))))
-        .collect();
-    handoffs.sort_by_key(|(order, _)| *order);
+    let mut state = NodeState::of(decisions, *admission == Admission::Admitted);
+    if let Admission::Waiting(why) = admission {
+        state.admission_error = Some(why.clone());
+    }
+    for status in &mut state.handoffs {
+        if let Some(progress) = progress.get(&status.id) {
+            add_progress(status, progress);
+        }
+    }
     NodeState {
-        cluster: decisions.cluster(),
-        server: decisions.server().clone(),
-        term: decisions.term(),
-        ring_epoch: decisions.ring_epoch(),
-        admitted: *admission == Admission::Admitted,
-        admission_error: match admission {
-            Admission::Admitted => None,
-            Admission::Waiting(why) => Some(why.clone()),
-        },
-        retired: decisions.retired(),
-        granted: decisions.granted(),
-        owned: decisions.owned().clone(),
-        given: decisions.given().clone(),
-        fences: decisions.fences().clone(),
-        highest_epoch: decisions.highest_epoch(),
-        handoffs: handoffs.into_iter().map(|(_, status)| status).collect(),
         disk_free_bytes,
         peers: peers.addresses.clone(),
         max_bytes_per_second: peers.max_bytes_per_second,
+        ..state
     }
 }
 
-fn status(id: HandoffId, handoff: &Handoff, progress: Option<&Shared<Progress>>) -> HandoffStatus {
-    let live = progress.map(|progress| progress.moved()).unwrap_or_default();
-    let moved = if handoff.moved == handoff::Moved::default() { live } else { handoff.moved };
-    let total = progress.map(|progress| progress.total()).unwrap_or_default();
-    HandoffStatus {
-        id,
-        role: handoff.side.into(),
-        peer: handoff.peer.clone(),
-        arcs: handoff.arcs.clone(),
-        epoch: handoff.epoch,
-        phase: handoff.side.into(),
-        finished: handoff.side.is_finished(),
-        keys_moved: moved.keys,
-        keys_total: total.keys.max(moved.keys),
-        bytes_moved: moved.bytes,
-        bytes_total: total.bytes.max(moved.bytes),
-        error: progress.and_then(|progress| progress.error()),
+/// What is moved is final once it is on record.
+fn add_progress(status: &mut HandoffStatus, progress: &Progress) {
+    let (moved, total) = (progress.moved(), progress.total());
+    if status.keys_moved == 0 && status.bytes_moved == 0 {
+        (status.keys_moved, status.bytes_moved) = (moved.keys, moved.bytes);
     }
+    status.keys_total = total.keys.max(status.keys_moved);
+    status.bytes_total = total.bytes.max(status.bytes_moved);
+    status.error = progress.error();
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use handoff::{Decisions, Handoff, HandoffId};
-use node_api::{HandoffStatus, NodeState};
+use handoff::Decisions;
+use node_api::NodeState;
 use ring::RingDocument;
 
 /// The state of a node as it tells it.
@@ -13,39 +13,15 @@ pub(super) fn state_of(
     peers: &BTreeMap<String, String>,
 ) -> NodeState {
     let admission = node.admit(committed);
+    let mut state = NodeState::of(node, admission.is_ok());
+    for status in &mut state.handoffs {
+        (status.keys_moved, status.keys_total) = (10, 12);
+        (status.bytes_moved, status.bytes_total) = (1_000, 1_200);
+    }
     NodeState {
-        cluster: node.cluster(),
-        server: node.server().clone(),
-        term: node.term(),
-        ring_epoch: node.ring_epoch(),
-        admitted: admission.is_ok(),
         admission_error: admission.err().map(|error| error.to_string()),
-        retired: node.retired(),
-        granted: node.granted(),
-        owned: node.owned().clone(),
-        given: node.given().clone(),
-        fences: node.fences().clone(),
-        highest_epoch: node.highest_epoch(),
-        handoffs: node.handoffs().iter().map(|(id, one)| status_of(*id, one)).collect(),
         disk_free_bytes: 1 << 40,
         peers: peers.clone(),
-        max_bytes_per_second: None,
-    }
-}
-
-fn status_of(id: HandoffId, handoff: &Handoff) -> HandoffStatus {
-    HandoffStatus {
-        id,
-        role: handoff.side.into(),
-        peer: handoff.peer.clone(),
-        arcs: handoff.arcs.clone(),
-        epoch: handoff.epoch,
-        phase: handoff.side.into(),
-        finished: handoff.side.is_finished(),
-        keys_moved: 10,
-        keys_total: 12,
-        bytes_moved: 1_000,
-        bytes_total: 1_200,
-        error: None,
+        ..state
     }
 }
