@@ -1,8 +1,9 @@
 //! Shell. Development tasks: `cargo xtask test`, `cargo xtask ci`, `cargo xtask tidy`,
-//! `cargo xtask e2e`, `cargo xtask cluster`.
+//! `cargo xtask model`, `cargo xtask e2e`, `cargo xtask cluster`.
 
 mod cluster;
 mod e2e;
+mod model;
 mod redis_tools;
 mod release;
 mod simulation;
@@ -16,11 +17,12 @@ use std::process::ExitCode;
 use suite::Options;
 
 /// The tasks by name. Documentation that names another one is untidy.
-const TASKS: [(&str, &str); 6] = [
+const TASKS: &[(&str, &str)] = &[
     ("test", "formatting, lints, tidiness, unit and property tests, end-to-end tests"),
     ("ci", "the same with a locked lockfile, nothing skipped, and a short fuzz run"),
     ("tidy", "rules of this repository that no compiler checks"),
     ("simulate", "the real programs in a simulated world, for many seeds"),
+    ("model", "the exhaustive search of the protocol; --large for a campaign, --mutants, names"),
     ("e2e", "the end-to-end tests on Kubernetes, those whose names contain the given words"),
     ("cluster", "a real Kubernetes of several nodes on this machine: up, down and more"),
 ];
@@ -44,6 +46,7 @@ fn run(arguments: Vec<String>) -> anyhow::Result<()> {
         "ci" => suite::run(Options { ci: true, ..Options::parse(&flags)? }),
         "tidy" => tidy::run(),
         "simulate" => simulation::run(&flags),
+        "model" => model::run(&flags),
         "e2e" => e2e::run(&flags),
         "cluster" => cluster::run(&flags),
         _ => usage(),

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use crate::stage::Report;
-use crate::{e2e, redis_tools, release, root, simulation, tidy};
+use crate::{e2e, model, redis_tools, release, root, simulation, tidy};
 
 /// How long each fuzz target runs in `cargo xtask ci`.
 const FUZZ_SECONDS: u32 = 30;
@@ -52,8 +52,11 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
     if options.ci {
         fuzz(&mut report)?;
     }
+    if !options.quick {
+        model::stages(&mut report, options)?;
+    }
     if options.quick {
-        println!("\nskipped: the end-to-end tests (--quick)");
+        println!("\nskipped: the model and the end-to-end tests (--quick)");
     } else {
         end_to_end(&mut report, options)?;
     }

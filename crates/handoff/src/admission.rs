@@ -3,6 +3,7 @@
 use ring::{Phase, RingDocument};
 
 use crate::decisions::{Decisions, lists_dead};
+use crate::rule::Rule;
 use crate::{Epoch, Server};
 
 /// Why a node may not serve yet.
@@ -37,14 +38,14 @@ impl Decisions {
             return Err(NotAdmitted::OtherCluster { asked: committed.cluster.clone(), own });
         }
         let dead = lists_dead(committed, &self.server);
-        if dead || self.knows_dead(&self.server) {
+        if (dead || self.knows_dead(&self.server)) && Rule::DeadNotAdmitted.holds() {
             return Err(NotAdmitted::Dead { server: self.server.clone() });
         }
-        if committed.phase != Phase::Bootstrapped {
+        if committed.phase != Phase::Bootstrapped && Rule::BootstrappingNotAdmitted.holds() {
             return Err(NotAdmitted::Bootstrapping);
         }
         let recorded = self.ring_epoch();
-        if recorded < committed.epoch {
+        if recorded < committed.epoch && Rule::BehindNotAdmitted.holds() {
             return Err(NotAdmitted::Behind { committed: committed.epoch, recorded });
         }
         let incarnation = self.server.incarnation.to_string();

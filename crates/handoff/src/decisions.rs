@@ -10,6 +10,7 @@ use ring::{Arc, ArcMap, ArcSet, RingDocument};
 use serde::{Deserialize, Serialize};
 
 use crate::record::{Given, Handoff, Side, Trim};
+use crate::rule::Rule;
 use crate::source::SourceState;
 use crate::target::TargetState;
 use crate::{ClusterId, Epoch, HandoffId, Server, Version};
@@ -124,6 +125,12 @@ impl Decisions {
         &self.fences
     }
 
+    /// The highest epoch that each point ever had here.
+    #[must_use]
+    pub const fn floors(&self) -> &ArcMap<Epoch> {
+        &self.floors
+    }
+
     /// The handoffs that are not finished, and the latest finished ones.
     #[must_use]
     pub const fn handoffs(&self) -> &BTreeMap<HandoffId, Handoff> {
@@ -205,7 +212,11 @@ impl Decisions {
 
     /// The open handoff over any of the arcs.
     pub(crate) fn open_over(&self, arcs: &ArcSet) -> Option<HandoffId> {
-        let mut open = self.handoffs.iter().filter(|(_, handoff)| handoff.side.is_open());
+        let binds = |handoff: &Handoff| match handoff.side {
+            Side::Target(TargetState::Owned) => Rule::SettledBeforeNext.holds(),
+            side => side.is_open() && Rule::OneOpenHandoff.holds(),
+        };
+        let mut open = self.handoffs.iter().filter(|(_, handoff)| binds(handoff));
         open.find(|(_, handoff)| overlap(&handoff.arcs, arcs)).map(|(id, _)| *id)
     }
 

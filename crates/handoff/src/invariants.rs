@@ -24,7 +24,7 @@ pub struct Violation {
 type Verdict = Result<(), Violation>;
 
 /// A record, as far as these predicates ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stored {
     /// Its version.
     pub version: Version,
@@ -173,6 +173,31 @@ pub fn no_delete_before_owned(before: &Snapshot<'_>, after: &Snapshot<'_>) -> Ve
     Ok(())
 }
 
+/// NoDeniedWrite: while a handoff is undecided its target holds no write that its source could
+/// still lose. `source` holds what is on its disk, `target` whatever the target has.
+///
+/// # Errors
+/// The target has a record that the source has not, nor a newer one.
+pub fn no_denied_write(source: &Snapshot<'_>, target: &Snapshot<'_>) -> Verdict {
+    for (id, handoff) in target.decisions.handoffs() {
+        let given = source.decisions.handoffs().get(id).and_then(Handoff::source);
+        let is_undecided = handoff.target() == Some(TargetState::Receiving)
+            && handoff.peer == *source.decisions.server()
+            && given.is_some_and(SourceState::is_open);
+        if !is_undecided {
+            continue;
+        }
+        let received = target.records.iter().filter(|(name, _)| handoff.arcs.contains(name.0));
+        for (name, stored) in received {
+            let known = source.records.get(name).is_some_and(|own| own.version >= stored.version);
+            verdict(known, "NoDeniedWrite", || {
+                format!("{} got {name:?} {stored:?} by {id}, not durable there", target.name())
+            })?;
+        }
+    }
+    Ok(())
+}
+
 /// EpochMonotone: the epoch of an arc never falls, on any disk.
 ///
 /// # Errors
@@ -191,6 +216,16 @@ pub fn epoch_monotone(before: &Decisions, after: &Decisions) -> Verdict {
         verdict(fell.is_empty(), "EpochMonotone", || format!("{fell:?} fell below {epoch}"))?;
     }
     Ok(())
+}
+
+/// TermMonotone: a node never goes back behind a coordinator's term.
+///
+/// # Errors
+/// It fell.
+pub fn term_monotone(before: &Decisions, after: &Decisions) -> Verdict {
+    verdict(after.term() >= before.term(), "TermMonotone", || {
+        format!("{} went back to term {}", after.server().name, after.term())
+    })
 }
 
 /// OneHandoff: a node has at most one open handoff over any point, as a source only of what it
@@ -250,6 +285,16 @@ pub fn eventually_done(nodes: &[Snapshot<'_>], ring: &ArcMap<String>) -> Verdict
         })?;
     }
     Ok(())
+}
+
+/// EventuallyDone, what clients see of it: every point is served by somebody.
+///
+/// # Errors
+/// A point is served by nobody.
+pub fn all_served(nodes: &[Snapshot<'_>], all: &ArcSet) -> Verdict {
+    let served = nodes.iter().fold(ArcSet::default(), |served, node| served.union(node.serving));
+    let rest = all.subtract(&served);
+    verdict(rest.is_empty(), "EventuallyDone", || format!("nobody serves {rest:?}"))
 }
 
 /// LastOut: a server may be removed only when it is retired.

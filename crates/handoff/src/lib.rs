@@ -13,6 +13,7 @@ mod outcome;
 mod record;
 mod refusal;
 mod requests;
+mod rule;
 mod source;
 mod step;
 mod target;
@@ -30,6 +31,9 @@ pub use outcome::{SourceFacts, TargetFacts};
 pub use record::{Given, Handoff, Moved, Side, Trim, TrimKind};
 pub use refusal::{MAX_OPEN_HANDOFFS, Refusal};
 pub use requests::Acceptance;
+pub use rule::Rule;
+#[cfg(feature = "mutants")]
+pub use rule::leave_out;
 pub use source::{SourceEffect, SourceEvent, SourceState, step as source_step};
 pub use step::{Illegal, Step};
 pub use target::{TargetEffect, TargetEvent, TargetState, step as target_step};

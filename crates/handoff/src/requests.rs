@@ -6,6 +6,7 @@ use ring::{ArcSet, Phase, RingDocument};
 use crate::decisions::{Decisions, Terms, first_arc, highest_in, lists, raise};
 use crate::record::Side;
 use crate::refusal::{MAX_OPEN_HANDOFFS, Refusal};
+use crate::rule::Rule;
 use crate::source::SourceState;
 use crate::target::TargetState;
 use crate::{Epoch, HandoffId};
@@ -83,19 +84,21 @@ impl Decisions {
     /// # Errors
     /// A rule of step 1 forbids it.
     pub fn check_receive(&self, id: HandoffId, terms: &Terms) -> Result<Acceptance, Refusal> {
-        if let Some(known) = self.handoffs.get(&id) {
+        if let Some(known) = self.handoffs.get(&id).filter(|_| Rule::RepeatFromRecord.holds()) {
             let same = known.target().is_some() && known.agrees(terms);
             return if same { Ok(Acceptance::Repeat) } else { Err(Refusal::OtherHandoff { id }) };
         }
         self.check_terms(terms)?;
         self.check_not_retired()?;
-        self.check_owns_none(&terms.arcs)?;
+        if Rule::ReceiverOwnsNothing.holds() {
+            self.check_owns_none(&terms.arcs)?;
+        }
         let highest = self.highest_over(&terms.arcs);
-        if terms.epoch <= highest {
+        if terms.epoch <= highest && Rule::EpochAboveAll.holds() {
             return Err(Refusal::EpochTooLow { asked: terms.epoch, highest });
         }
         let fence = highest_in(&self.fences, &terms.arcs);
-        if terms.epoch < fence {
+        if terms.epoch < fence && Rule::FenceRefusesBelow.holds() {
             return Err(Refusal::Fenced { asked: terms.epoch, fence });
         }
         Ok(Acceptance::New)
@@ -125,11 +128,11 @@ impl Decisions {
         }
         self.check_terms(terms)?;
         let missing = terms.arcs.subtract(&self.owned.arcs());
-        if let Some(arc) = first_arc(&missing) {
+        if let Some(arc) = first_arc(&missing).filter(|_| Rule::GiverOwnsAll.holds()) {
             return Err(Refusal::OwnsNot { arc });
         }
         let highest = self.highest_over(&terms.arcs);
-        if terms.epoch <= highest {
+        if terms.epoch <= highest && Rule::EpochAboveAll.holds() {
             return Err(Refusal::EpochTooLow { asked: terms.epoch, highest });
         }
         self.add_handoff(id, Side::Source(SourceState::Copying), terms);
@@ -182,7 +185,9 @@ impl Decisions {
         if fenced.covers(arcs) {
             return Ok(Acceptance::Repeat);
         }
-        self.check_owns_none(arcs)?;
+        if Rule::FenceNeedsNoOwner.holds() {
+            self.check_owns_none(arcs)?;
+        }
         raise(&mut self.fences, arcs, epoch);
         self.touch();
         Ok(Acceptance::New)
@@ -204,12 +209,14 @@ impl Decisions {
         if self.is_listed() {
             return Err(Refusal::StillListed { epoch: self.ring_epoch() });
         }
-        if let Some(arc) = first_arc(&self.owned.arcs()) {
-            return Err(Refusal::Owns { arc });
-        }
-        let mut handoffs = self.handoffs.iter();
-        if let Some((id, _)) = handoffs.find(|(_, handoff)| !handoff.side.is_finished()) {
-            return Err(Refusal::UnfinishedHandoff { id: *id });
+        if Rule::RetiresEmpty.holds() {
+            if let Some(arc) = first_arc(&self.owned.arcs()) {
+                return Err(Refusal::Owns { arc });
+            }
+            let mut handoffs = self.handoffs.iter();
+            if let Some((id, _)) = handoffs.find(|(_, handoff)| !handoff.side.is_finished()) {
+                return Err(Refusal::UnfinishedHandoff { id: *id });
+            }
         }
         if !self.trims.is_empty() {
             return Err(Refusal::Trimming);
@@ -255,7 +262,8 @@ impl Decisions {
     }
 
     fn check_not_retired(&self) -> Result<(), Refusal> {
-        self.retired.map_or(Ok(()), |epoch| Err(Refusal::Retired { epoch }))
+        let retired = self.retired.filter(|_| Rule::RetiredTakesNothing.holds());
+        retired.map_or(Ok(()), |epoch| Err(Refusal::Retired { epoch }))
     }
 
     fn check_owns_none(&self, arcs: &ArcSet) -> Result<(), Refusal> {
@@ -266,7 +274,7 @@ impl Decisions {
     }
 
     fn check_bootstrap(&self, arcs: &ArcSet) -> Result<Acceptance, Refusal> {
-        if let Some(granted) = &self.granted {
+        if let Some(granted) = self.granted.as_ref().filter(|_| Rule::OneBootstrapGrant.holds()) {
             let same = granted == arcs;
             return if same { Ok(Acceptance::Repeat) } else { Err(Refusal::AlreadyGranted) };
         }
@@ -276,7 +284,7 @@ impl Decisions {
         if !bootstrapping || !self.is_listed() {
             return Err(Refusal::NotListed { incarnation: self.server.incarnation });
         }
-        if self.highest_epoch() > 0 {
+        if self.highest_epoch() > 0 && Rule::OneBootstrapGrant.holds() {
             return Err(Refusal::AlreadyGranted);
         }
         Ok(Acceptance::New)
@@ -288,7 +296,8 @@ impl Decisions {
         }
         self.check_not_retired()?;
         self.check_owns_none(arcs)?;
-        if !self.fences.arcs_where(|fence| *fence == epoch).covers(arcs) {
+        let is_fenced = self.fences.arcs_where(|fence| *fence == epoch).covers(arcs);
+        if !is_fenced && Rule::GrantAtFence.holds() {
             return Err(Refusal::NotFenced { asked: epoch });
         }
         let highest = self.highest_over(arcs);

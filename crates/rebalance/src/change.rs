@@ -176,7 +176,8 @@ pub(crate) fn has_a_past(state: &NodeState) -> bool {
 }
 
 /// Members of either document that must have recorded the next one before it is committed.
-pub(crate) fn must_record(current: Option<&RingDocument>, next: &RingDocument) -> Vec<Server> {
+#[must_use]
+pub fn must_record(current: Option<&RingDocument>, next: &RingDocument) -> Vec<Server> {
     let before = current.iter().flat_map(|document| &document.members);
     let mut servers: Vec<Server> = next
         .members

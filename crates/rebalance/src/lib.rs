@@ -22,6 +22,7 @@ mod wish;
 #[cfg(test)]
 mod world;
 
+pub use change::must_record;
 pub use config::{CoordinatorConfig, DEFAULT_PARALLEL_HANDOFFS, DEFAULT_VIRTUAL_NODES};
 pub use coordinator::{Coordinator, Directory};
 pub use plan::{Action, Handoff, Plan, PlanInput, PlanState, plan};
