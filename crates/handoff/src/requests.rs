@@ -1,6 +1,8 @@
 //! Pure. The coordinator's requests: each is accepted by these rules or refused with its reason,
 //! and a repeat is answered from the record. A refused request changes nothing.
 
+use std::cmp::Ordering;
+
 use ring::{ArcSet, Phase, RingDocument};
 
 use crate::decisions::{Decisions, Terms, first_arc, highest_in, lists, raise};
@@ -143,20 +145,44 @@ impl Decisions {
     /// records that.
     ///
     /// # Errors
-    /// It is neither the one bootstrap grant nor covered by fences of exactly this epoch.
-    pub fn check_grant(&self, arcs: &ArcSet, epoch: Epoch) -> Result<Acceptance, Refusal> {
+    /// It is neither the one bootstrap grant nor covered by fences of exactly this epoch, or it was
+    /// planned for another ring than the one that is recorded here.
+    pub fn check_grant(
+        &self,
+        arcs: &ArcSet,
+        epoch: Epoch,
+        ring_epoch: Epoch,
+    ) -> Result<Acceptance, Refusal> {
         if arcs.is_empty() {
             return Err(Refusal::NoArcs);
         }
-        if epoch <= 1 { self.check_bootstrap(arcs) } else { self.check_regrant(arcs, epoch) }
+        let acceptance =
+            if epoch <= 1 { self.check_bootstrap(arcs) } else { self.check_regrant(arcs, epoch) }?;
+        // A late one of an older ring may have gone to somebody else since.
+        if acceptance == Acceptance::New && Rule::GrantOfRecordedRing.holds() {
+            let recorded = self.ring_epoch();
+            match ring_epoch.cmp(&recorded) {
+                Ordering::Less => return Err(Refusal::OldRing { asked: ring_epoch, recorded }),
+                Ordering::Greater => {
+                    return Err(Refusal::RingNotRecorded { asked: ring_epoch, recorded });
+                }
+                Ordering::Equal => {}
+            }
+        }
+        Ok(acceptance)
     }
 
     /// Records the grant. The arcs hold no record on this disk any more.
     ///
     /// # Errors
     /// As [`Self::check_grant`].
-    pub fn accept_grant(&mut self, arcs: &ArcSet, epoch: Epoch) -> Result<Acceptance, Refusal> {
-        let acceptance = self.check_grant(arcs, epoch)?;
+    pub fn accept_grant(
+        &mut self,
+        arcs: &ArcSet,
+        epoch: Epoch,
+        ring_epoch: Epoch,
+    ) -> Result<Acceptance, Refusal> {
+        let acceptance = self.check_grant(arcs, epoch, ring_epoch)?;
         if acceptance == Acceptance::New {
             if epoch <= 1 {
                 self.granted = Some(arcs.clone());

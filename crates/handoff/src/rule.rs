@@ -27,6 +27,8 @@ pub enum Rule {
     FenceRefusesBelow,
     /// A grant has the epoch of its fence.
     GrantAtFence,
+    /// A grant is of the ring that is recorded.
+    GrantOfRecordedRing,
     /// Dead incarnations are not admitted.
     DeadNotAdmitted,
     /// A volume with an old ring document is not admitted.
@@ -39,7 +41,7 @@ pub enum Rule {
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::ReceiverOwnsNothing,
         Self::OneOpenHandoff,
         Self::EpochAboveAll,
@@ -51,6 +53,7 @@ impl Rule {
         Self::FenceNeedsNoOwner,
         Self::FenceRefusesBelow,
         Self::GrantAtFence,
+        Self::GrantOfRecordedRing,
         Self::DeadNotAdmitted,
         Self::BehindNotAdmitted,
         Self::BootstrappingNotAdmitted,

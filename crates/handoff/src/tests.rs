@@ -55,6 +55,6 @@ pub(crate) fn document(epoch: u64, members: &[u128]) -> RingDocument {
 pub(crate) fn owner(number: u128, arcs: &ArcSet) -> Decisions {
     let mut decisions = node(number);
     decisions.record_ring(document(1, &[0, 1, 2])).unwrap();
-    decisions.accept_grant(arcs, 1).unwrap();
+    decisions.accept_grant(arcs, 1, 1).unwrap();
     decisions
 }

@@ -353,8 +353,8 @@ impl World {
                 self.add_request(Request::new(server, term, Ask::Ring(document)));
             }
             rebalance::Action::PushPeers { .. } => {}
-            rebalance::Action::Grant { server, arcs, epoch } => {
-                ask(server, Ask::Grant(arcs, epoch));
+            rebalance::Action::Grant { server, arcs, epoch, ring_epoch } => {
+                ask(server, Ask::Grant(arcs, epoch, ring_epoch));
             }
             rebalance::Action::Fence { server, arcs, epoch } => {
                 ask(server, Ask::Fence(arcs, epoch));

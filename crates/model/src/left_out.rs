@@ -72,6 +72,7 @@ pub const TRIALS: &[Trial] = &[
     shell(Mutant::AppliesAfterDecision, "freeze"),
     shell(Mutant::RepeatedReceiveDeletes, "there-and-back"),
     shell(Mutant::ServesUnadmitted, "loss"),
+    decisions(Rule::GrantOfRecordedRing, "change-after-loss"),
     decisions(Rule::OneOpenHandoff, "anywhere"),
     decisions(Rule::SettledBeforeNext, "there-and-back"),
 ];

@@ -15,7 +15,7 @@ pub enum Ask {
     /// Record a ring document.
     Ring(RingDocument),
     /// Own empty arcs.
-    Grant(ArcSet, Epoch),
+    Grant(ArcSet, Epoch, Epoch),
     /// Refuse arcs below an epoch.
     Fence(ArcSet, Epoch),
     /// Be the target of a handoff.

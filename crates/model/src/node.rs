@@ -220,13 +220,14 @@ impl Shell<'_> {
                     self.tell_dead()?;
                 }
             }
-            Ask::Grant(arcs, epoch) => {
+            Ask::Grant(arcs, epoch, ring_epoch) => {
                 if self.node.decisions.retired().is_some() {
                     self.node.decisions.observe_committed(self.committed);
                 }
-                if self.node.decisions.check_grant(arcs, *epoch) == Ok(Acceptance::New) {
+                if self.node.decisions.check_grant(arcs, *epoch, *ring_epoch) == Ok(Acceptance::New)
+                {
                     self.empty(arcs);
-                    let _ = self.node.decisions.accept_grant(arcs, *epoch);
+                    let _ = self.node.decisions.accept_grant(arcs, *epoch, *ring_epoch);
                 }
             }
             Ask::Fence(arcs, epoch) => {

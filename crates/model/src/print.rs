@@ -163,7 +163,7 @@ impl Print for Request {
                 1.hash(to);
                 document.print(to);
             }
-            Ask::Grant(arcs, epoch) => {
+            Ask::Grant(arcs, epoch, _) => {
                 (2, epoch).hash(to);
                 arcs.print(to);
             }

@@ -189,7 +189,7 @@ impl Scenario {
         let recorded = decisions.record_ring(document(1, Phase::Bootstrapping, &all));
         debug_assert!(recorded.is_ok());
         if !owned.is_empty() {
-            let granted = decisions.accept_grant(&owned, 1);
+            let granted = decisions.accept_grant(&owned, 1, decisions.ring_epoch());
             debug_assert!(granted.is_ok());
         }
         let recorded = decisions.record_ring(self.document());

@@ -205,6 +205,8 @@ pub struct RingRequest {
 pub struct GrantRequest {
     /// The coordinator's term.
     pub term: u64,
+    /// The epoch of the ring document that it follows from; refused where another is recorded.
+    pub ring_epoch: Epoch,
     /// What to own.
     pub arcs: ArcSet,
     /// Since which epoch.

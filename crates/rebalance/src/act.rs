@@ -78,8 +78,9 @@ impl Actor {
                 client.record_ring(self.http(&server), &RingRequest { term, document }).await
             }
             Action::PushPeers { server } => client.peers(self.http(&server), &self.peers).await,
-            Action::Grant { server, arcs, epoch } => {
-                client.grant(self.http(&server), &GrantRequest { term, arcs, epoch }).await
+            Action::Grant { server, arcs, epoch, ring_epoch } => {
+                let request = GrantRequest { term, ring_epoch, arcs, epoch };
+                client.grant(self.http(&server), &request).await
             }
             Action::Fence { server, arcs, epoch } => {
                 client.fence(self.http(&server), &FenceRequest { term, arcs, epoch }).await

@@ -111,6 +111,8 @@ pub enum Action {
         arcs: ArcSet,
         /// Since when.
         epoch: Epoch,
+        /// The epoch of the ring document that it follows from.
+        ring_epoch: Epoch,
     },
     /// Refuse arcs below an epoch.
     Fence {
@@ -266,6 +268,7 @@ impl<'a> Planner<'a> {
                     server: member.name.clone(),
                     arcs: self.input.assignment.arcs_where(|owner| *owner == member.name),
                     epoch: 1,
+                    ring_epoch: document.epoch,
                 });
             }
         }
@@ -284,9 +287,12 @@ impl<'a> Planner<'a> {
             return;
         }
         let epoch = loss::fence_epoch(&self.view, &losses.accepted);
+        let ring_epoch = self.input.document.epoch;
         let mut all_fenced = true;
         for state in &self.view.nodes {
             let fenced = state.fences.arcs_where(|fence| *fence >= epoch);
+            // One that has another ring on record may still take a late grant of that one.
+            all_fenced &= state.retired.is_some() || state.ring_epoch == ring_epoch;
             if !fenced.covers(&losses.accepted) {
                 all_fenced = false;
                 if !self.unready.contains(&*state.server.name) {
@@ -303,7 +309,8 @@ impl<'a> Planner<'a> {
             let arcs = self.input.assignment.arcs_where(|owner| *owner == member.name);
             let arcs = arcs.intersection(&losses.accepted);
             if !arcs.is_empty() && self.is_ready(&member.name) {
-                self.actions.push(Action::Grant { server: member.name.clone(), arcs, epoch });
+                let server = member.name.clone();
+                self.actions.push(Action::Grant { server, arcs, epoch, ring_epoch });
             }
         }
     }

@@ -291,9 +291,9 @@ impl World {
                     node.observe_committed(&document);
                 }
             }
-            Action::Grant { server, arcs, epoch } => {
+            Action::Grant { server, arcs, epoch, ring_epoch } => {
                 if let Some(node) = self.node_up(server) {
-                    node.accept_grant(arcs, *epoch).unwrap();
+                    node.accept_grant(arcs, *epoch, *ring_epoch).unwrap();
                 }
             }
             Action::Fence { server, arcs, epoch } => {

@@ -178,7 +178,7 @@ async fn each_request_of_the_client_is_answered() {
     let (arcs, id, epoch) = (ArcSet::full(), HandoffId(9), 4);
     assert_eq!(client.count(&at, &CountRequest { arcs: arcs.clone() }).await.unwrap().keys, 1);
 
-    let grant = GrantRequest { term: 1, arcs: arcs.clone(), epoch };
+    let grant = GrantRequest { term: 1, ring_epoch: 1, arcs: arcs.clone(), epoch };
     let fence = FenceRequest { term: 1, arcs: arcs.clone(), epoch };
     let receive = ReceiveRequest { term: 1, id, source: server(), arcs: arcs.clone(), epoch };
     let give = GiveRequest { term: 1, id, target: server(), arcs, epoch };

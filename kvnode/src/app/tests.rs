@@ -117,7 +117,7 @@ impl Coordinator {
                 self.client.record_ring(http, &request).await.expect("recorded");
             };
             record(&document).await;
-            let request = GrantRequest { term: 1, arcs: ArcSet::full(), epoch: 1 };
+            let request = GrantRequest { term: 1, ring_epoch: 1, arcs: ArcSet::full(), epoch: 1 };
             self.client.grant(http, &request).await.expect("granted");
             record(&document.bootstrapped()).await;
         });

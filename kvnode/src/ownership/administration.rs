@@ -59,8 +59,8 @@ impl Administration for Administrator {
     }
 
     async fn grant(&self, request: GrantRequest) -> Result<(), Problem> {
-        let GrantRequest { term, arcs, epoch } = request;
-        self.change(term, Change::Grant { arcs, epoch }).await
+        let GrantRequest { term, ring_epoch, arcs, epoch } = request;
+        self.change(term, Change::Grant { arcs, epoch, ring_epoch }).await
     }
 
     async fn fence(&self, request: FenceRequest) -> Result<(), Problem> {

@@ -18,7 +18,7 @@ pub(crate) struct Preparation {
 #[derive(Clone, Debug, PartialEq)]
 enum Purpose {
     Receive(HandoffId, Terms),
-    Grant(Epoch),
+    Grant { epoch: Epoch, ring_epoch: Epoch },
 }
 
 impl Preparation {
@@ -60,9 +60,9 @@ impl Actor {
                 self.end_retirement().await;
                 return self.receive(id, terms, reply);
             }
-            Change::Grant { arcs, epoch } => {
+            Change::Grant { arcs, epoch, ring_epoch } => {
                 self.end_retirement().await;
-                return self.grant(arcs, epoch, reply);
+                return self.grant(arcs, epoch, ring_epoch, reply);
             }
         };
         self.answer(reply, result.map(|_| ()).map_err(ChangeError::from));
@@ -117,11 +117,13 @@ impl Actor {
         }
     }
 
-    fn grant(&mut self, arcs: ArcSet, epoch: Epoch, reply: Reply<()>) {
-        match self.decisions.check_grant(&arcs, epoch) {
+    fn grant(&mut self, arcs: ArcSet, epoch: Epoch, ring_epoch: Epoch, reply: Reply<()>) {
+        match self.decisions.check_grant(&arcs, epoch, ring_epoch) {
             Err(refusal) => self.answer(reply, Err(refusal.into())),
             Ok(Acceptance::Repeat) => self.answer(reply, Ok(())),
-            Ok(Acceptance::New) => self.prepare(arcs, Purpose::Grant(epoch), reply),
+            Ok(Acceptance::New) => {
+                self.prepare(arcs, Purpose::Grant { epoch, ring_epoch }, reply);
+            }
         }
     }
 
@@ -185,8 +187,8 @@ impl Actor {
                     self.after.push(After::StartTarget(id));
                 }
             }
-            Purpose::Grant(epoch) => {
-                self.decisions.accept_grant(arcs, epoch)?;
+            Purpose::Grant { epoch, ring_epoch } => {
+                self.decisions.accept_grant(arcs, epoch, ring_epoch)?;
             }
         }
         Ok(())

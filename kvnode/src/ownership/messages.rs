@@ -34,7 +34,7 @@ pub enum ChangeError {
 pub(crate) enum Change {
     Term,
     Ring(RingDocument),
-    Grant { arcs: ArcSet, epoch: Epoch },
+    Grant { arcs: ArcSet, epoch: Epoch, ring_epoch: Epoch },
     Fence { arcs: ArcSet, epoch: Epoch },
     Receive { id: HandoffId, terms: Terms },
     Give { id: HandoffId, terms: Terms },

@@ -226,7 +226,7 @@ fn sample() -> handoff::Decisions {
     );
     decisions.take_term(3).unwrap();
     decisions.record_ring(document.unwrap()).unwrap();
-    decisions.accept_grant(&arcs(0, 99), 1).unwrap();
+    decisions.accept_grant(&arcs(0, 99), 1, 1).unwrap();
     decisions.fence(&arcs(1_000, 1_001), 4).unwrap();
     let terms = |arcs: ArcSet, epoch| Terms { peer: server(1), arcs, epoch };
     for (n, start) in [(1, 0), (2, 10), (3, 20)] {

@@ -111,22 +111,23 @@ fn the_bootstrap_grant_is_taken_once() {
     let a = arcs(0, 9);
     let mut decisions = node(0);
     let unlisted = Err(Refusal::NotListed { incarnation: server(0).incarnation });
-    assert_eq!(decisions.accept_grant(&a, 1), unlisted);
+    assert_eq!(decisions.accept_grant(&a, 1, 1), unlisted);
     decisions.record_ring(document(1, &[0, 1])).unwrap();
-    assert_eq!(decisions.accept_grant(&a, 1), Ok(Acceptance::New));
-    assert_eq!(decisions.accept_grant(&a, 1), Ok(Acceptance::Repeat));
-    assert_eq!(decisions.accept_grant(&arcs(0, 10), 1), Err(Refusal::AlreadyGranted));
+    assert_eq!(decisions.accept_grant(&a, 1, 1), Ok(Acceptance::New));
+    assert_eq!(decisions.accept_grant(&a, 1, 1), Ok(Acceptance::Repeat));
+    assert_eq!(decisions.accept_grant(&arcs(0, 10), 1, 1), Err(Refusal::AlreadyGranted));
 }
 
 #[test]
 fn a_later_grant_needs_fences_of_its_very_epoch() {
     let a = arcs(0, 9);
     let mut decisions = node(0);
-    assert_eq!(decisions.accept_grant(&a, 7), Err(Refusal::NotFenced { asked: 7 }));
+    decisions.record_ring(document(1, &[0, 1])).unwrap();
+    assert_eq!(decisions.accept_grant(&a, 7, 1), Err(Refusal::NotFenced { asked: 7 }));
     decisions.fence(&a, 7).unwrap();
-    assert_eq!(decisions.accept_grant(&a, 8), Err(Refusal::NotFenced { asked: 8 }));
-    assert_eq!(decisions.accept_grant(&a, 7), Ok(Acceptance::New));
-    assert_eq!(decisions.accept_grant(&a, 7), Ok(Acceptance::Repeat));
+    assert_eq!(decisions.accept_grant(&a, 8, 1), Err(Refusal::NotFenced { asked: 8 }));
+    assert_eq!(decisions.accept_grant(&a, 7, 1), Ok(Acceptance::New));
+    assert_eq!(decisions.accept_grant(&a, 7, 1), Ok(Acceptance::Repeat));
     assert_eq!(decisions.fence(&a, 7), Ok(Acceptance::Repeat));
     assert!(matches!(decisions.fence(&a, 8), Err(Refusal::Owns { .. })));
 
@@ -134,7 +135,7 @@ fn a_later_grant_needs_fences_of_its_very_epoch() {
     source(&mut decisions, 1, SourceEvent::CaughtUp);
     source(&mut decisions, 1, SourceEvent::Yes);
     let low = Err(Refusal::EpochTooLow { asked: 7, highest: 8 });
-    assert_eq!(decisions.accept_grant(&a, 7), low, "a grant is not taken a second time");
+    assert_eq!(decisions.accept_grant(&a, 7, 1), low, "a grant is not taken a second time");
 }
 
 #[test]
@@ -259,4 +260,18 @@ fn the_number_of_open_handoffs_is_bounded() {
     }
     let refused = decisions.accept_receive(id(limit), &terms(0, &arcs(limit, limit), 2));
     assert_eq!(refused, Err(Refusal::TooManyHandoffs));
+}
+
+#[test]
+fn a_late_grant_of_an_older_ring_is_refused() {
+    let a = arcs(50, 99);
+    let mut decisions = owner(0, &arcs(0, 49));
+    decisions.record_ring(document(2, &[0, 1])).unwrap();
+    decisions.fence(&a, 7).unwrap();
+    let late = Err(Refusal::OldRing { asked: 1, recorded: 2 });
+    assert_eq!(decisions.accept_grant(&a, 7, 1), late);
+    let early = Err(Refusal::RingNotRecorded { asked: 3, recorded: 2 });
+    assert_eq!(decisions.accept_grant(&a, 7, 3), early);
+    assert_eq!(decisions.accept_grant(&a, 7, 2), Ok(Acceptance::New));
+    assert_eq!(decisions.accept_grant(&a, 7, 1), Ok(Acceptance::Repeat), "it is on record");
 }

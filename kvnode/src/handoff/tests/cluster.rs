@@ -177,7 +177,7 @@ impl Cluster {
         cluster.record(&document);
         let ring = Ring::from_document(&document).unwrap();
         for name in names {
-            let grant = GrantRequest { term: 1, arcs: ring.arcs_of(name), epoch: 1 };
+            let grant = GrantRequest { term: 1, ring_epoch: 1, arcs: ring.arcs_of(name), epoch: 1 };
             cluster.ask(name, |client, at| async move { client.grant(&at, &grant).await });
         }
         cluster.commit(document.bootstrapped());

@@ -186,7 +186,7 @@ fn change(world: &mut World, name: &str, request: &str, body: &[u8]) -> Result<(
         }
         "grant" => {
             let request: GrantRequest = parse(body);
-            node.accept_grant(&request.arcs, request.epoch)?;
+            node.accept_grant(&request.arcs, request.epoch, request.ring_epoch)?;
         }
         "fence" => {
             let request: FenceRequest = parse(body);
