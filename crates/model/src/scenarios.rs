@@ -44,6 +44,7 @@ pub fn large() -> Vec<Scenario> {
         more("histories-large", histories(), Limits { operations: 2, ..histories().limits }),
         leaving(),
         more("growth-large", growth(), Limits { rounds: 6, ..growth().limits }),
+        change_after_loss(),
         more("leaving-large", leaving(), Limits { rounds: 6, ..leaving().limits }),
     ]
 }
@@ -51,7 +52,7 @@ pub fn large() -> Vec<Scenario> {
 /// What has been found and not been mended yet; searched only by name.
 #[must_use]
 pub fn open_findings() -> Vec<Scenario> {
-    vec![change_after_loss(), late_receive()]
+    vec![late_receive()]
 }
 
 /// One arc of two keys at the first of two nodes, and a handoff of it.
