@@ -140,6 +140,7 @@ mod tests {
             ("SCAN x", "ERR invalid cursor"),
             ("SCAN 0 COUNT 0", "ERR syntax error"),
             ("SCAN 0 COUNT x", "ERR value is not an integer or out of range"),
+            ("SCAN 0 COUNT 01", "ERR value is not an integer or out of range"),
             ("SCAN 0 COUNT", "ERR syntax error"),
             ("GET", "ERR wrong number of arguments for 'get' command"),
             ("GET a b", "ERR wrong number of arguments for 'get' command"),

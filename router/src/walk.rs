@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Bytes, BytesMut};
+use dialect::{NOT_AN_INTEGER, parse_integer};
 use resp::{Command, Protocol, Value, encode};
 use ring::{Arc, Point};
 
@@ -77,8 +78,7 @@ impl Walk {
         for place in (2..command.len()).step_by(2) {
             let value = command.arg_bytes(place + 1).ok_or("ERR syntax error")?;
             if command.arg_is(place, "COUNT") {
-                let number: i64 =
-                    parse(&value).ok_or("ERR value is not an integer or out of range")?;
+                let number = parse_integer(&value).ok_or(NOT_AN_INTEGER)?;
                 count = u64::try_from(number).ok().filter(|n| *n > 0).ok_or("ERR syntax error")?;
             } else if command.arg_is(place, "MATCH") || command.arg_is(place, "TYPE") {
                 filters.extend(command.arg_bytes(place));

@@ -205,7 +205,7 @@ fn about_commands(command: &Command) -> Outcome {
 fn keys_of(command: &Command) -> Outcome {
     let spec = command.arg(2).and_then(lookup).ok_or("ERR Invalid command specified")?;
     let words = command.len() - 2;
-    if !spec.takes(words) {
+    if !spec.has_arity(words) {
         return Err("ERR Invalid number of arguments specified for command".into());
     }
     let keys: Vec<_> =

@@ -73,9 +73,16 @@ impl CommandSpec {
     /// Whether a command of so many words, name included, may be this one.
     #[must_use]
     pub fn takes(&self, words: usize) -> bool {
-        let arity = self.arity.unsigned_abs() as usize;
         let in_pairs = self.keys.step != 2 || words % 2 == 1;
-        in_pairs && if self.arity < 0 { words >= arity } else { words == arity }
+        in_pairs && self.has_arity(words)
+    }
+
+    /// Whether so many words, name included, are enough and not too many; whether they come in
+    /// pairs where they have to is not looked at.
+    #[must_use]
+    pub fn has_arity(&self, words: usize) -> bool {
+        let arity = self.arity.unsigned_abs() as usize;
+        if self.arity < 0 { words >= arity } else { words == arity }
     }
 
     /// The places of the keys in a command of so many words.

@@ -16,11 +16,12 @@ pub(crate) enum Decimal {
 impl Decimal {
     pub(crate) const ZERO: Self = Self::Exact(0);
 
-    /// What `strtold` takes as a whole, without NaN.
+    /// What `strtold` takes as a whole, without NaN and without what is too large for a double.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
         let value: f64 = text.parse().ok()?;
-        if value.is_nan() {
+        let is_too_large = value.is_infinite() && text.bytes().any(|byte| byte.is_ascii_digit());
+        if value.is_nan() || is_too_large {
             return None;
         }
         Some(parse_exact(text).map_or(Self::Double(value), Self::Exact))

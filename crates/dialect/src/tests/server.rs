@@ -76,6 +76,7 @@ fn the_keys_of_a_command() {
     let keys =
         |words: &[&str]| Ok(Reply::Array(words.iter().map(|key| Reply::text(*key)).collect()));
     assert_eq!(ask("COMMAND GETKEYS MSET a 1 b 2"), keys(&["a", "b"]));
+    assert_eq!(ask("COMMAND GETKEYS MSET a 1 b"), keys(&["a", "b"]));
     for line in ["COMMAND GETKEYS PING x", "COMMAND GETKEYS GET a b", "COMMAND GETKEYS WHAT a"] {
         assert!(ask(line).is_err(), "{line}");
     }

@@ -22,6 +22,8 @@ fn sums_of_decimals() {
     assert!(Decimal::parse(b" 1").is_none());
     assert!(Decimal::parse(b"1 ").is_none());
     assert!(Decimal::parse(b"").is_none());
+    assert!(Decimal::parse(b"1e400").is_none());
+    assert!(Decimal::parse(b"-1e400").is_none());
     let infinite = Decimal::parse(b"inf").expect("a number");
     assert!(infinite.add(Decimal::ZERO).is_none());
 }
