@@ -4,6 +4,11 @@
 mod cluster;
 mod e2e;
 mod model;
+//! `cargo xtask e2e`, `cargo xtask foreign`, `cargo xtask cluster`.
+
+mod cluster;
+mod e2e;
+mod foreign;
 mod redis_tools;
 mod release;
 mod simulation;
@@ -18,12 +23,17 @@ use suite::Options;
 
 /// The tasks by name. Documentation that names another one is untidy.
 const TASKS: &[(&str, &str)] = &[
+const TASKS: &[(&str, &str)] = &[
     ("test", "formatting, lints, tidiness, unit and property tests, end-to-end tests"),
     ("ci", "the same with a locked lockfile, nothing skipped, and a short fuzz run"),
     ("tidy", "rules of this repository that no compiler checks"),
     ("simulate", "the real programs in a simulated world, for many seeds"),
     ("model", "the exhaustive search of the protocol; --large for a campaign, --mutants, names"),
     ("e2e", "the end-to-end tests on Kubernetes, those whose names contain the given words"),
+    (
+        "foreign",
+        "what others wrote for Redis, against ringkv: --commands N, --seed S, words of names",
+    ),
     ("cluster", "a real Kubernetes of several nodes on this machine: up, down and more"),
 ];
 
@@ -48,6 +58,7 @@ fn run(arguments: Vec<String>) -> anyhow::Result<()> {
         "simulate" => simulation::run(&flags),
         "model" => model::run(&flags),
         "e2e" => e2e::run(&flags),
+        "foreign" => foreign::run(&flags),
         "cluster" => cluster::run(&flags),
         _ => usage(),
     }

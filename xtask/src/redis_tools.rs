@@ -26,16 +26,19 @@ pub(crate) fn provide(may_install: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn on_path(tool: &str) -> bool {
+/// Whether there is such a program.
+pub(crate) fn on_path(tool: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|directory| directory.join(tool).is_file())
 }
 
-fn is_root() -> bool {
+/// Whether packages may be installed.
+pub(crate) fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|answer| answer.stdout.trim_ascii() == b"0")
 }
 
-fn apt_get(arguments: &[&str]) -> bool {
+/// Whether apt-get did it.
+pub(crate) fn apt_get(arguments: &[&str]) -> bool {
     let mut command = Command::new("apt-get");
     command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
     command.status().is_ok_and(|status| status.success())

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use crate::stage::Report;
-use crate::{e2e, model, redis_tools, release, root, simulation, tidy};
+use crate::{e2e, foreign, model, redis_tools, release, root, simulation, tidy};
 
 /// How long each fuzz target runs in `cargo xtask ci`.
 const FUZZ_SECONDS: u32 = 30;
@@ -77,6 +77,7 @@ fn end_to_end(report: &mut Report, options: Options) -> anyhow::Result<()> {
         tests.env("RINGKV_REQUIRE_REDIS_TOOLS", "1");
     }
     report.run("end-to-end tests", &mut tests)?;
+    foreign::stages(report, options)?;
     e2e::stages(report, options)
 }
 
