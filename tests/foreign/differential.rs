@@ -1,4 +1,4 @@
-//! The same random commands to ringkv and to Redis: every answer is the same, byte by byte.
+//! Shell. The same random commands to ringkv and to Redis: every answer is the same, byte by byte.
 
 use std::env;
 

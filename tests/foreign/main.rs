@@ -1,4 +1,4 @@
-//! What others have written for Redis, against ringkv: see docs/testing.md.
+//! Shell. What others have written for Redis, against ringkv: see docs/testing.md.
 
 mod differential;
 mod expected;

@@ -1,4 +1,4 @@
-//! The tests of redis-py, the Redis client for Python, by that client.
+//! Shell. The tests of redis-py, the Redis client for Python, by that client.
 
 use std::fs;
 use std::path::Path;

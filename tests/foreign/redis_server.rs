@@ -14,7 +14,8 @@ use crate::REQUIRED;
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
-/// Says plainly that something is left out where it is not installed, or fails where nothing may be.
+/// Says plainly that something is left out where it is not installed, or fails where nothing may
+/// be.
 pub(crate) fn is_missing() -> anyhow::Result<bool> {
     let path = env::var_os("PATH").unwrap_or_default();
     let found = env::split_paths(&path).any(|directory| directory.join("redis-server").is_file());

@@ -1,4 +1,4 @@
-//! The test suite of Redis 7.0, in Tcl, against a server that runs already.
+//! Shell. The test suite of Redis 7.0, in Tcl, against a server that runs already.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -125,8 +125,9 @@ fn plain(text: &str) -> String {
 #[test]
 fn results_are_read_from_what_the_suite_prints() {
     let mut results = Results::new();
-    let printed = "\u{1b}[0;32m[ok]\u{1b}[0m: GET (a) (5 ms)\n[\u{1b}[0;31merr\u{1b}[0m]: SET in \
-                   tests/unit/a.tcl\nwhy [err]: no\n[\u{1b}[0;32mok\u{1b}[0m]: SET (1 ms)\n[ignore]: x\n";
+    let printed = "[\u{1b}[0;32mok\u{1b}[0m]: GET (a) (5 ms)\n\
+                   [\u{1b}[0;31merr\u{1b}[0m]: SET in tests/unit/a.tcl\nwhy [err]: no\n\
+                   [\u{1b}[0;32mok\u{1b}[0m]: SET (1 ms)\n[ignore]: x\n";
     read("unit/a", printed, &mut results);
     let expected = [("unit/a: GET (a)".to_owned(), true), ("unit/a: SET".to_owned(), false)];
     assert_eq!(results, Results::from(expected));

@@ -1,6 +1,6 @@
-//! Shell. `cargo xtask foreign`: what others have written for Redis, against ringkv. Provides Debian's
-//! redis-server, the Tcl suite of its sources, and redis-py with its tests; what cannot be had is
-//! skipped, and said so, or fails where nothing may be skipped.
+//! Shell. `cargo xtask foreign`: what others have written for Redis, against ringkv. Provides
+//! Debian's redis-server, the Tcl suite of its sources, and redis-py with its tests; what cannot be
+//! had is skipped, and said so, or fails where nothing may be skipped.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -128,11 +128,11 @@ fn programs(may_install: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     let advice = format!("not installed; on Debian: apt-get install {}", missing.join(" "));
-    ensure!(may_install && Path::new("/etc/debian_version").exists() && is_root(), advice.clone());
+    ensure!(may_install && Path::new("/etc/debian_version").exists() && is_root(), "{advice}");
     println!("installing {} (`--no-install` forbids that)", missing.join(" "));
     let install = ["install", "--yes", "--quiet", "--no-install-recommends"];
     let install: Vec<&str> = install.into_iter().chain(missing).collect();
-    ensure!(apt_get(&["update", "--quiet"]) && apt_get(&install), advice);
+    ensure!(apt_get(&["update", "--quiet"]) && apt_get(&install), "{advice}");
     Ok(())
 }
 

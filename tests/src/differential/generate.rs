@@ -279,7 +279,7 @@ impl Steps {
                 0 => before.push(request(&["SET", &key, "5", "PX", &ms])),
                 1 => before.push(request(&["PSETEX", &key, &ms, "5"])),
                 2 => {
-                    before.extend([request(&["SET", &key, "5"]), request(&["PEXPIRE", &key, &ms])])
+                    before.extend([request(&["SET", &key, "5"]), request(&["PEXPIRE", &key, &ms])]);
                 }
                 3 => before
                     .extend([request(&["SET", &key, "5"]), request(&["GETEX", &key, "PX", &ms])]),

@@ -1,4 +1,5 @@
-//! Pure. Whether two answers agree: byte by byte, but for the differences that are written down here.
+//! Pure. Whether two answers agree: byte by byte, but for the differences that are written down
+//! here.
 
 use super::reply::{Reply, frame_end};
 use super::stream::Request;

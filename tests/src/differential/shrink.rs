@@ -1,4 +1,5 @@
-//! Pure. Makes a failing stream short: takes steps, and then commands, out as long as it still fails.
+//! Pure. Makes a failing stream short: takes steps, and then commands, out as long as it still
+//! fails.
 
 use std::future::Future;
 
