@@ -1,14 +1,9 @@
-//! Shell. Development tasks: `cargo xtask test`, `cargo xtask ci`, `cargo xtask tidy`,
-//! `cargo xtask model`, `cargo xtask e2e`, `cargo xtask cluster`.
-
-mod cluster;
-mod e2e;
-mod model;
-//! `cargo xtask e2e`, `cargo xtask foreign`, `cargo xtask cluster`.
+//! Shell. Development tasks: `cargo xtask test`, `cargo xtask ci`, and the others of [`TASKS`].
 
 mod cluster;
 mod e2e;
 mod foreign;
+mod model;
 mod redis_tools;
 mod release;
 mod simulation;
@@ -22,7 +17,6 @@ use std::process::ExitCode;
 use suite::Options;
 
 /// The tasks by name. Documentation that names another one is untidy.
-const TASKS: &[(&str, &str)] = &[
 const TASKS: &[(&str, &str)] = &[
     ("test", "formatting, lints, tidiness, unit and property tests, end-to-end tests"),
     ("ci", "the same with a locked lockfile, nothing skipped, and a short fuzz run"),
