@@ -264,12 +264,9 @@ impl<'a> Planner<'a> {
             } else if state.granted {
                 recorded += 1;
             } else if !self.unready.contains(&*member.name) {
-                self.actions.push(Action::Grant {
-                    server: member.name.clone(),
-                    arcs: self.input.assignment.arcs_where(|owner| *owner == member.name),
-                    epoch: 1,
-                    ring_epoch: document.epoch,
-                });
+                let (server, ring_epoch) = (member.name.clone(), document.epoch);
+                let arcs = self.input.assignment.arcs_where(|owner| *owner == member.name);
+                self.actions.push(Action::Grant { server, arcs, epoch: 1, ring_epoch });
             }
         }
         if recorded == document.members.len() && self.commit.is_none() {
