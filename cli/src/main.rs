@@ -26,11 +26,20 @@ use failure::Failure;
 
 /// A durable key-value store, sharded by an MD5 ring, that grows and shrinks while it serves.
 #[derive(Debug, Parser)]
-#[command(name = "ringkv", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "ringkv", version = VERSION, after_help = EXAMPLES, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+const VERSION: &str = if planted::IS_ENABLED {
+    concat!(
+        env!("CARGO_PKG_VERSION"),
+        " WITH PLANTED BUGS: loses data, for tests of the tests only"
+    )
+} else {
+    env!("CARGO_PKG_VERSION")
+};
 
 const EXAMPLES: &str = "\
 Examples:

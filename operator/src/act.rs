@@ -7,6 +7,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, Error, Resource as _, ResourceExt};
+use planted::Bug;
 use serde_json::{Value, json};
 
 use crate::apply::only;
@@ -132,7 +133,10 @@ impl Actor<'_> {
         if !self.may_lose(server).await.map_err(looked)? {
             return Ok(None);
         }
-        let parameters = only(Some(claim.uid.clone()), Some(claim.resource_version.clone()));
+        let mut parameters = only(Some(claim.uid.clone()), Some(claim.resource_version.clone()));
+        if planted::is(Bug::OperatorDeletesPvcByName) {
+            parameters.preconditions = None;
+        }
         let result = self.claims().delete(&claim.name, &parameters).await.map(drop);
         let done = self.settled("delete", object(), result)?;
         let note = format!("the volume of {server}, which owns nothing, is deleted");

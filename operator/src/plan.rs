@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crd::PvcRetention;
 use crd::names::Names;
+use planted::Bug;
 use rebalance::{ClusterState, ServerRole, ServerStatus, Status};
 use ring::RingDocument;
 
@@ -122,6 +123,9 @@ impl Planner<'_> {
     fn pods(&self, steps: &mut Vec<Step>) -> i32 {
         let needed = self.input.replicas.max(self.listed_pods()).max(self.volumes_to_read());
         let Some(set) = &self.input.facts.stateful_set else { return needed };
+        if planted::is(Bug::ScaleSetBeforeDrainReport) {
+            return self.input.replicas;
+        }
         let mut pods = set.replicas;
         while pods < needed && !self.is_claim_ending(&self.input.names.server(pods)) {
             pods += 1;

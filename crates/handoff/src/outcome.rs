@@ -1,6 +1,7 @@
 //! Pure. What an event of a handoff changes in the node's record: the step of its state machine,
 //! and with it, in the same durable write, ownership, epochs and what is to be deleted.
 
+use planted::Bug;
 use ring::ArcSet;
 
 use crate::decisions::{Decisions, Terms};
@@ -61,6 +62,9 @@ impl Decisions {
         self.set_side(id, Side::Source(step.state), facts.moved);
         match step.state {
             SourceState::Given => self.give_away(id, &arcs, &given, facts.highest_version),
+            SourceState::Frozen if planted::is(Bug::DeleteSourceAtStreamEnd) => {
+                self.add_trim(id, TrimKind::Records, &arcs, facts.highest_version);
+            }
             SourceState::Dropped | SourceState::DroppedSettled if before.is_open() => {
                 self.add_trim(id, TrimKind::Tombstones, &arcs, Version::MAX);
                 if is_released {

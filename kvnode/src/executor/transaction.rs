@@ -5,6 +5,7 @@ use std::sync::Arc as Shared;
 
 use bytes::Bytes;
 use handoff::{HandoffId, Version};
+use planted::Bug;
 use ring::ArcSet;
 
 use super::{CaptureQueue, Captured};
@@ -47,6 +48,9 @@ impl<'a> Transaction<'a> {
         self.depends_on = self.writer.open_batch();
         let encoded = record.encode();
         for capture in self.captures.iter().filter(|capture| capture.arcs.contains(key.point())) {
+            if planted::is(Bug::DropWritesDuringCopy) {
+                continue;
+            }
             capture.queue.push(Captured {
                 batch: self.depends_on,
                 version: record.version,
@@ -82,7 +86,7 @@ impl Keyspace for Transaction<'_> {
 
     fn remove(&mut self, key: &RecordKey) -> Result<(), StoreError> {
         let is_captured = self.captures.iter().any(|capture| capture.arcs.contains(key.point()));
-        if is_captured {
+        if is_captured && !planted::is(Bug::DelNotTransferred) {
             self.write(key, &Record::tombstone(self.clock.next_version()));
         } else {
             self.depends_on = self.writer.open_batch();

@@ -3,12 +3,13 @@
 
 use bytes::Bytes;
 use handoff::{Cursor, Version};
+use planted::Bug;
 use ring::{ArcSet, Point};
 use tokio::sync::mpsc;
 
 use super::blocking;
 use super::wire::RECORD_OVERHEAD_BYTES;
-use crate::store::{RecordHead, RecordKey, Store, StoreError};
+use crate::store::{Record, RecordHead, RecordKey, Store, StoreError};
 
 /// Records that a piece looks at, sent or not.
 const MAX_SEEN: usize = 8_192;
@@ -94,6 +95,11 @@ impl Scan {
             for entry in self.store.scan(arc, self.after.as_ref()) {
                 let (key, record) = entry?;
                 let head = RecordHead::decode(&record)?;
+                let record = if planted::is(Bug::TtlLostInTransfer) {
+                    Record { expiry_ms: None, ..Record::decode(record)? }.encode()
+                } else {
+                    record
+                };
                 if self.from.lacks(key.point(), head.version) {
                     piece.n_bytes += key.as_bytes().len() + record.len() + RECORD_OVERHEAD_BYTES;
                     piece.max_version = piece.max_version.max(head.version);

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use node_api::Count;
+use planted::Bug;
 use ring::{Arc as RingArc, ArcSet};
 
 use super::pipeline::changes_of_last;
@@ -230,7 +231,8 @@ fn newer(
             Some(earlier) => Some(*earlier),
             None => head_of(engine, key)?,
         };
-        if there.is_some_and(|there| there.version >= head.version) {
+        let keeps = there.is_some_and(|there| there.version >= head.version);
+        if keeps && !planted::is(Bug::DeltaNewestByArrival) {
             continue;
         }
         let had_value = there.is_some_and(|there| !there.is_tombstone);
