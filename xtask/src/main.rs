@@ -4,6 +4,7 @@ mod cluster;
 mod e2e;
 mod foreign;
 mod model;
+mod planted;
 mod redis_tools;
 mod release;
 mod simulation;
@@ -28,6 +29,7 @@ const TASKS: &[(&str, &str)] = &[
         "foreign",
         "what others wrote for Redis, against ringkv: --commands N, --seed S, words of names",
     ),
+    ("planted", "which tier of tests catches which known bug, and how soon"),
     ("cluster", "a real Kubernetes of several nodes on this machine: up, down and more"),
 ];
 
@@ -53,6 +55,7 @@ fn run(arguments: Vec<String>) -> anyhow::Result<()> {
         "model" => model::run(&flags),
         "e2e" => e2e::run(&flags),
         "foreign" => foreign::run(&flags),
+        "planted" => planted::run(&flags),
         "cluster" => cluster::run(&flags),
         _ => usage(),
     }

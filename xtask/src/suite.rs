@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use crate::stage::Report;
-use crate::{e2e, foreign, model, redis_tools, release, root, simulation, tidy};
+use crate::{e2e, foreign, model, planted, redis_tools, release, root, simulation, tidy};
 
 /// How long each fuzz target runs in `cargo xtask ci`.
 const FUZZ_SECONDS: u32 = 30;
@@ -69,6 +69,7 @@ fn end_to_end(report: &mut Report, options: Options) -> anyhow::Result<()> {
     report.call("redis-cli and redis-benchmark", || redis_tools::provide(!options.no_install))?;
     let mut build = cargo(options, "build");
     report.run("release build", release::release(build.args(["-p", "ringkv"])))?;
+    report.call("no planted bug in it", planted::require_absence)?;
     let mut tests = cargo(options, "test");
     release::release(&mut tests);
     tests.args(["-p", "e2e", "--lib", "--test", "main", "--", "--nocapture", "--test-threads=1"]);

@@ -1,5 +1,5 @@
-//! Pure. Rules for Cargo.toml files: lints come from the workspace, versions too, and who may
-//! depend on whom.
+//! Pure. Rules for Cargo.toml files: lints come from the workspace, versions too, who may depend
+//! on whom, and that no build but that of `cargo xtask planted` has planted bugs.
 
 use super::{File, Finding};
 
@@ -30,7 +30,13 @@ const IO_CRATES: [&str; 14] = [
     "tokio",
 ];
 
+/// How a build asks for planted bugs; written in two halves so that this file is tidy.
+const PLANTED_FEATURE: &str = concat!("planted/", "planted");
+/// Who may.
+const PLANTERS: [&str; 2] = ["xtask/src/planted", "docs/"];
+
 pub(super) fn check(file: &File, findings: &mut Vec<Finding>) {
+    check_planted(file, findings);
     if !file.path.ends_with("/Cargo.toml")
         || ["fuzz/", "sim/"].iter().any(|own| file.path.starts_with(own))
     {
@@ -47,6 +53,22 @@ pub(super) fn check(file: &File, findings: &mut Vec<Finding>) {
         if !name.ends_with(".workspace") && !value.contains("workspace = true") {
             let message = format!("{name} does not come from [workspace.dependencies]");
             findings.push(Finding::new(file, line, message));
+        }
+    }
+}
+
+/// The feature is off unless the command line turns it on, and only one task does.
+fn check_planted(file: &File, findings: &mut Vec<Finding>) {
+    let may_plant = PLANTERS.iter().any(|path| file.path.starts_with(path));
+    let is_manifest = file.path.ends_with("Cargo.toml");
+    let is_own = file.path == "crates/planted/Cargo.toml";
+    for (index, line) in file.text.lines().enumerate() {
+        let asks = line.contains(PLANTED_FEATURE) && !may_plant;
+        let enables = is_manifest && line.contains("planted") && line.contains("features");
+        let by_default = is_own && line.trim_start().starts_with("default");
+        if asks || enables || by_default {
+            let message = "turns planted bugs on; only `cargo xtask planted` may";
+            findings.push(Finding::new(file, index + 1, message));
         }
     }
 }

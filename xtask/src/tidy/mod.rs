@@ -100,6 +100,6 @@ fn read_all(root: &Path) -> anyhow::Result<Vec<File>> {
 fn is_text(path: &Path) -> bool {
     match path.extension() {
         Some(extension) => EXTENSIONS.iter().any(|known| extension == *known),
-        None => path.ends_with(".ci/run"),
+        None => path.ends_with(".ci/run") || path.ends_with("Containerfile"),
     }
 }

@@ -85,6 +85,22 @@ fn manifests() {
 }
 
 #[test]
+fn planted_bugs_are_in_no_build() {
+    let manifest = |line: &str| format!("[lints]\nworkspace = true\n\n[dependencies]\n{line}\n");
+    let asks = Some("planted bugs");
+    expect("router/Cargo.toml", &manifest("planted.workspace = true"), None);
+    let features = "planted = { workspace = true, features = [\"planted\"] }";
+    expect("router/Cargo.toml", &manifest(features), asks);
+    let own = |features: &str| format!("[lints]\nworkspace = true\n\n[features]\n{features}\n");
+    expect("crates/planted/Cargo.toml", &own("planted = []"), None);
+    expect("crates/planted/Cargo.toml", &own("default = [\"planted\"]\nplanted = []"), asks);
+    let build = concat!("RUN cargo build --features planted/", "planted\n");
+    expect("Containerfile", build, asks);
+    expect(".ci/run", build, asks);
+    expect("xtask/src/planted.rs", &format!("//! Shell.\n{build}"), None);
+}
+
+#[test]
 fn documents() {
     expect("README.md", "run `cargo xtask test`\n", None);
     expect("README.md", "run `cargo xtask nothing`\n", Some("no task"));

@@ -1,0 +1,125 @@
+//! Shell. `cargo xtask planted`: plants one known bug after the other and finds out which tier of
+//! tests catches it, and how soon. Prints the table of `docs/testing.md`.
+
+mod cell;
+mod table;
+mod tiers;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, bail};
+use planted::Bug;
+
+use crate::release;
+use crate::stage::Report;
+use crate::suite::{Options, cargo};
+use cell::Outcome;
+use table::Table;
+use tiers::{Subject, TIERS, Tier};
+
+/// The feature, as cargo is asked for it.
+const FEATURE: [&str; 2] = ["--features", "planted/planted"];
+
+/// What to try.
+struct Choice {
+    bugs: Vec<Bug>,
+    tiers: Vec<&'static Tier>,
+    /// For a machine that is busy: budgets grow by this.
+    patience: u32,
+}
+
+/// Runs the chosen tiers with the chosen bugs. Fails where a tier fails without a bug, and where a
+/// bug is caught by none although all tiers were asked.
+pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
+    let choice = parse(words)?;
+    let mut report = Report::new();
+    let program = build(&mut report, &choice)?;
+    for tier in &choice.tiers {
+        let clean = cell::run(tier, None, &program, choice.patience)?;
+        if clean != Outcome::Passed {
+            bail!("{} does not pass without a bug: {clean}", tier.name);
+        }
+        println!("without a bug, {}: passed", tier.name);
+    }
+    let mut table = Table::new(&choice.tiers);
+    for bug in &choice.bugs {
+        for tier in &choice.tiers {
+            let outcome = cell::run(tier, Some(*bug), &program, choice.patience)?;
+            println!("{bug}, {}: {outcome}", tier.name);
+            table.put(*bug, outcome);
+        }
+    }
+    println!("\n{table}");
+    for tier in table.idle() {
+        println!("{tier} has caught none");
+    }
+    let missed: Vec<&str> = table.missed().into_iter().map(Bug::name).collect();
+    if choice.tiers.len() == TIERS.len() && !missed.is_empty() {
+        bail!("caught by no tier: {}", missed.join(", "));
+    }
+    Ok(())
+}
+
+fn parse(words: &[String]) -> anyhow::Result<Choice> {
+    let mut choice = Choice { bugs: Vec::new(), tiers: Vec::new(), patience: 1 };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let mut value = || words.next().with_context(|| format!("{word} needs a value"));
+        match word.as_str() {
+            "--bug" => choice.bugs.push(value()?.parse()?),
+            "--tier" => {
+                let name = value()?;
+                let all: Vec<&str> = TIERS.iter().map(|tier| tier.name).collect();
+                let tier = TIERS.iter().find(|tier| tier.name == name);
+                choice.tiers.push(tier.with_context(|| {
+                    format!("no tier is called {name}; there are {}", all.join(", "))
+                })?);
+            }
+            "--patience" => choice.patience = value()?.parse().context("--patience")?,
+            _ => bail!("unknown flag {word}; known: --bug NAME, --tier NAME, --patience FACTOR"),
+        }
+    }
+    if choice.bugs.is_empty() {
+        choice.bugs = Bug::ALL.to_vec();
+    }
+    if choice.tiers.is_empty() {
+        choice.tiers = TIERS.iter().collect();
+    }
+    Ok(choice)
+}
+
+/// Builds the planted binary, where a tier wants it, and takes it out of the place where a build
+/// for people would be looked for.
+fn build(report: &mut Report, choice: &Choice) -> anyhow::Result<PathBuf> {
+    let program = release::program("ringkv");
+    let planted = program.with_file_name("ringkv-planted");
+    if choice.tiers.iter().any(|tier| tier.subject == Subject::Program) {
+        let mut build = cargo(Options::default(), "build");
+        release::release(build.args(["-p", "ringkv"]).args(FEATURE));
+        report.run("release build with planted bugs", &mut build)?;
+        std::fs::rename(&program, &planted)
+            .with_context(|| format!("cannot rename {}", program.display()))?;
+        let version = Command::new(&planted).arg("--version").output();
+        let version = version.context("cannot run the planted binary")?.stdout;
+        println!("{}", String::from_utf8_lossy(&version).trim_end());
+    }
+    for tier in &choice.tiers {
+        let build = &mut cell::command(tier, &planted, false);
+        report.run(&format!("build of {}", tier.name), build)?;
+    }
+    Ok(planted)
+}
+
+/// Fails where a program that was built for people asks for a planted bug.
+pub(crate) fn require_absence() -> anyhow::Result<()> {
+    let program = release::program("ringkv");
+    let bytes =
+        std::fs::read(&program).with_context(|| format!("cannot read {}", program.display()))?;
+    let variable = planted::VARIABLE.as_bytes();
+    if bytes.windows(variable.len()).any(|window| window == variable) {
+        bail!("{} was built with planted bugs", program.display());
+    }
+    println!("none in {}", program.display());
+    Ok(())
+}
