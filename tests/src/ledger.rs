@@ -4,9 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Write;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::client_error::{ClientError, ErrorKind};
+use crate::history::History;
 use crate::register::{self, Action, Operation, Violation};
 
 /// The number of a key.
@@ -106,6 +109,7 @@ impl Ledger {
             stale: 0,
             error_samples: self.errors.iter().take(SAMPLES_MAX).map(|e| e.text.clone()).collect(),
             violations: Vec::new(),
+            histories: Vec::new(),
             write_latency: Latency::of(self.write_latencies()),
         };
         for (key, operations) in &keys {
@@ -118,6 +122,11 @@ impl Ledger {
             }
             if verdict.violations.len() < SAMPLES_MAX {
                 verdict.violations.push(format!("key {key}: {violation}"));
+                verdict.histories.push(History {
+                    name: format!("key {key}: {violation}"),
+                    is_linearizable: None,
+                    operations: operations.clone(),
+                });
             }
         }
         verdict
@@ -181,6 +190,8 @@ pub struct Verdict {
     pub error_samples: Vec<String>,
     /// Some of what was lost or stale.
     pub violations: Vec<String>,
+    /// All that happened to those keys.
+    pub histories: Vec<History>,
     /// How long writes took.
     pub write_latency: Latency,
 }
@@ -191,8 +202,14 @@ impl Verdict {
     /// # Errors
     /// What was lost or stale.
     pub fn require_nothing_lost(&self) -> anyhow::Result<()> {
-        anyhow::ensure!(self.lost == 0 && self.stale == 0, "{}", self.with_samples());
-        Ok(())
+        if self.lost == 0 && self.stale == 0 {
+            return Ok(());
+        }
+        let kept = match self.keep_histories() {
+            Ok(path) => format!("for a second opinion: cargo xtask porcupine {}", path.display()),
+            Err(error) => format!("the histories could not be kept: {error:#}"),
+        };
+        anyhow::bail!("{}\n    {kept}", self.with_samples())
     }
 
     /// Fails unless, besides, no client saw an error.
@@ -202,6 +219,17 @@ impl Verdict {
     pub fn require_spotless(&self) -> anyhow::Result<()> {
         anyhow::ensure!(self.errors == 0, "{}", self.with_samples());
         self.require_nothing_lost()
+    }
+
+    /// Writes the histories of what was lost or stale to a file that stays.
+    fn keep_histories(&self) -> anyhow::Result<PathBuf> {
+        let mut builder = tempfile::Builder::new();
+        let mut file = builder.prefix("ringkv-histories-").suffix(".jsonl").tempfile()?;
+        for history in &self.histories {
+            serde_json::to_writer(&mut file, history)?;
+            file.write_all(b"\n")?;
+        }
+        Ok(file.keep()?.1)
     }
 
     fn with_samples(&self) -> String {
@@ -237,7 +265,11 @@ mod tests {
         let mut stale = ledger.clone();
         stale.entries.push(entry(Action::Read(1), 50));
         assert_eq!((stale.judge(100).lost, stale.judge(100).stale), (0, 1));
-        assert!(stale.judge(100).require_nothing_lost().is_err());
+        let error = stale.judge(100).require_nothing_lost().unwrap_err().to_string();
+        let path = error.split_whitespace().last().unwrap();
+        let kept = std::fs::read_to_string(path).unwrap();
+        std::fs::remove_file(path).unwrap();
+        assert_eq!((kept.lines().count(), kept.matches("called").count()), (1, 3));
 
         let mut lost = ledger.clone();
         lost.entries.push(entry(Action::Read(1), 150));

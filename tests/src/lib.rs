@@ -7,6 +7,7 @@
 pub mod client_error;
 pub mod cluster;
 pub mod differential;
+pub mod history;
 pub mod http;
 pub mod inventory;
 pub mod ledger;

@@ -10,6 +10,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A value. [`NIL`] is the absence of a key; every write has another one.
 pub type Value = u64;
 
@@ -17,9 +19,10 @@ pub type Value = u64;
 pub const NIL: Value = 0;
 
 /// What a client did and what came of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operation {
     /// What it was.
+    #[serde(flatten)]
     pub action: Action,
     /// When it was called, on a clock that all clients share; above 0, the time of [`NIL`].
     pub called: u64,
@@ -28,7 +31,8 @@ pub struct Operation {
 }
 
 /// What an operation was, and how it ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", content = "value", rename_all = "snake_case")]
 pub enum Action {
     /// A write that was acknowledged.
     Write(Value),

@@ -1,10 +1,14 @@
 //! Shell. Development tasks: `cargo xtask test`, `cargo xtask ci`, and the others of [`TASKS`].
+//! Shell. Development tasks: `cargo xtask test`, `cargo xtask ci`, `cargo xtask tidy`,
+//! `cargo xtask e2e`, `cargo xtask cluster`, `cargo xtask planted`,
+//! `cargo xtask porcupine`.
 
 mod cluster;
 mod e2e;
 mod foreign;
 mod model;
 mod planted;
+mod porcupine;
 mod redis_tools;
 mod release;
 mod simulation;
@@ -30,6 +34,7 @@ const TASKS: &[(&str, &str)] = &[
         "what others wrote for Redis, against ringkv: --commands N, --seed S, words of names",
     ),
     ("planted", "which tier of tests catches which known bug, and how soon"),
+    ("porcupine", "a second opinion on made-up histories, or on those that a failed run has kept"),
     ("cluster", "a real Kubernetes of several nodes on this machine: up, down and more"),
 ];
 
@@ -56,6 +61,7 @@ fn run(arguments: Vec<String>) -> anyhow::Result<()> {
         "e2e" => e2e::run(&flags),
         "foreign" => foreign::run(&flags),
         "planted" => planted::run(&flags),
+        "porcupine" => porcupine::run(&flags),
         "cluster" => cluster::run(&flags),
         _ => usage(),
     }
@@ -64,6 +70,7 @@ fn run(arguments: Vec<String>) -> anyhow::Result<()> {
 fn usage() -> anyhow::Result<()> {
     let tasks: String =
         TASKS.iter().map(|(name, what)| format!("\n  cargo xtask {name:<8} {what}")).collect();
+        TASKS.iter().map(|(name, what)| format!("\n  cargo xtask {name:<9} {what}")).collect();
     anyhow::bail!(
         "which task?{tasks}\n\nflags of `test`: --quick leaves the end-to-end tests out, \
          --no-install installs no system package"

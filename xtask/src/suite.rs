@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use crate::stage::Report;
-use crate::{e2e, foreign, model, planted, redis_tools, release, root, simulation, tidy};
+use crate::{e2e, foreign, model, planted, porcupine, redis_tools, release, root, simulation, tidy};
 
 /// How long each fuzz target runs in `cargo xtask ci`.
 const FUZZ_SECONDS: u32 = 30;
@@ -49,6 +49,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
         cargo(options, "test").args(["--workspace", "--exclude", "e2e", "--no-fail-fast"]),
     )?;
     simulation::stages(&mut report, options)?;
+    porcupine::stages(&mut report, options)?;
     if options.ci {
         fuzz(&mut report)?;
     }
