@@ -8,6 +8,8 @@ mod command;
 mod config;
 mod control;
 pub mod executor;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod handoff;
 pub mod metrics;
 pub mod ownership;

@@ -15,6 +15,8 @@ mod controller;
 mod coordinators;
 mod election;
 mod facts;
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod identity;
 mod metrics;

@@ -28,7 +28,7 @@ use crate::table::Table;
 use crate::{Access, Config};
 
 mod forward;
-mod kv;
+pub(crate) mod kv;
 mod login;
 mod serve;
 

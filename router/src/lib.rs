@@ -8,6 +8,8 @@ mod config;
 mod control;
 mod coordinator;
 mod data;
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod kubernetes;
 mod membership;

@@ -1,12 +1,13 @@
 //! Shell. Development tasks: `cargo xtask test`, `cargo xtask ci`, and the others of [`TASKS`].
 //! Shell. Development tasks: `cargo xtask test`, `cargo xtask ci`, `cargo xtask tidy`,
 //! `cargo xtask e2e`, `cargo xtask cluster`, `cargo xtask planted`,
-//! `cargo xtask porcupine`.
+//! `cargo xtask porcupine`, `cargo xtask fuzz`.
 
 mod cluster;
 mod e2e;
 mod foreign;
 mod model;
+mod fuzz;
 mod planted;
 mod porcupine;
 mod redis_tools;
@@ -33,6 +34,7 @@ const TASKS: &[(&str, &str)] = &[
         "foreign",
         "what others wrote for Redis, against ringkv: --commands N, --seed S, words of names",
     ),
+    ("fuzz", "the targets of fuzz/, those that are named or all, for `--seconds N` each"),
     ("planted", "which tier of tests catches which known bug, and how soon"),
     ("porcupine", "a second opinion on made-up histories, or on those that a failed run has kept"),
     ("cluster", "a real Kubernetes of several nodes on this machine: up, down and more"),
@@ -60,6 +62,7 @@ fn run(arguments: Vec<String>) -> anyhow::Result<()> {
         "model" => model::run(&flags),
         "e2e" => e2e::run(&flags),
         "foreign" => foreign::run(&flags),
+        "fuzz" => fuzz::run(&flags),
         "planted" => planted::run(&flags),
         "porcupine" => porcupine::run(&flags),
         "cluster" => cluster::run(&flags),

@@ -25,10 +25,14 @@ pub(crate) fn release(command: &mut Command) -> &mut Command {
 
 /// Where such a build puts a program.
 pub(crate) fn program(name: &str) -> PathBuf {
-    let directory = env::var_os("CARGO_TARGET_DIR");
-    let mut path = directory.map_or_else(|| root().join("target"), PathBuf::from);
+    let mut path = target_directory();
     path.extend(target());
     path.join("release").join(name)
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target_directory() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 /// The target by name, where programs are linked statically.

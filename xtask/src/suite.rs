@@ -1,12 +1,13 @@
 //! Shell. The stages of `cargo xtask test` and `cargo xtask ci`, in order.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::stage::Report;
 use crate::{e2e, foreign, model, planted, porcupine, redis_tools, release, root, simulation, tidy};
 
 /// How long each fuzz target runs in `cargo xtask ci`.
 const FUZZ_SECONDS: u32 = 30;
+use crate::{e2e, fuzz, planted, porcupine, redis_tools, release, tidy};
 
 /// What to run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,7 +52,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
     simulation::stages(&mut report, options)?;
     porcupine::stages(&mut report, options)?;
     if options.ci {
-        fuzz(&mut report)?;
+        fuzz::stages(&mut report, options)?;
     }
     if !options.quick {
         model::stages(&mut report, options)?;
@@ -81,27 +82,6 @@ fn end_to_end(report: &mut Report, options: Options) -> anyhow::Result<()> {
     report.run("end-to-end tests", &mut tests)?;
     foreign::stages(report, options)?;
     e2e::stages(report, options)
-}
-
-/// A short run of every fuzz target, where cargo-fuzz and a nightly compiler are installed.
-fn fuzz(report: &mut Report) -> anyhow::Result<()> {
-    let listed = Command::new("cargo")
-        .args(["+nightly", "fuzz", "list"])
-        .current_dir(root())
-        .stderr(Stdio::null())
-        .output();
-    let Some(listed) = listed.ok().filter(|listed| listed.status.success()) else {
-        println!("\nskipped: fuzzing (needs cargo-fuzz and a nightly toolchain)");
-        return Ok(());
-    };
-    for target in String::from_utf8_lossy(&listed.stdout).lines() {
-        let limit = format!("-max_total_time={FUZZ_SECONDS}");
-        report.run(
-            &format!("fuzz {target}"),
-            Command::new("cargo").args(["+nightly", "fuzz", "run", target, "--", &limit]),
-        )?;
-    }
-    Ok(())
 }
 
 pub(crate) fn cargo(options: Options, subcommand: &str) -> Command {

@@ -370,5 +370,23 @@ impl Received {
     }
 }
 
+/// Holds of any stream: what is read of it is written so that it is read alike.
+pub(crate) fn check_any(stream: &[u8]) {
+    let mut stream = Bytes::copy_from_slice(stream);
+    while let Ok(Some(length)) = frame_len(&stream, MAX_SHORT_FRAME_BYTES) {
+        stream.advance(4);
+        let frame = stream.split_to(length.min(stream.len()));
+        if let Ok(message) = ToTarget::decode(frame.clone()) {
+            assert_eq!(ToTarget::decode(message.encode().slice(4..)), Ok(message));
+        }
+        if let Ok(message) = ToSource::decode(frame.clone()) {
+            assert_eq!(ToSource::decode(message.encode().slice(4..)), Ok(message));
+        }
+        if let Ok(received) = Received::decode(frame) {
+            assert_eq!(Received::decode(received.encode()), Ok(received));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -272,3 +272,19 @@ fn decode(bytes: &[u8]) -> Result<Read, String> {
     }
     serde_json::from_slice(json).map_err(|error| error.to_string())
 }
+
+/// Holds of any bytes, as a file or as the JSON in one: what is read is written so that it is read
+/// alike. Gives what was read.
+pub(crate) fn check_any(bytes: &[u8]) -> Vec<Decisions> {
+    let mut sealed = vec![FORMAT];
+    sealed.extend(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
+    sealed.extend(crc32fast::hash(bytes).to_be_bytes());
+    sealed.extend(bytes);
+    let mut found = Vec::new();
+    for Read { stamp, decisions } in [bytes, &sealed[..]].into_iter().flat_map(decode) {
+        let again = encode(stamp, &decisions).ok().and_then(|bytes| decode(&bytes).ok());
+        assert!(again.is_some_and(|again| again.stamp == stamp && again.decisions == decisions));
+        found.push(decisions);
+    }
+    found
+}

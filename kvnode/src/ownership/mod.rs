@@ -27,8 +27,10 @@ use crate::executor::Admission;
 pub(crate) use actor::{ActorParts, start};
 pub(crate) use administration::Administrator;
 pub(crate) use admission::run as run_admission;
-pub(crate) use file::DecisionsFile;
+pub(crate) use file::{DecisionsFile, check_any as fuzz_decisions};
 pub(crate) use messages::{Change, Message, Peers, Route, SourceOutcome, TargetOutcome, TrimJob};
+
+pub(crate) use publish::segments as fuzz_segments;
 
 pub use kubernetes_ring_source::KubernetesRingSource;
 pub use messages::ChangeError;

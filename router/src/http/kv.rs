@@ -118,7 +118,7 @@ fn command_error(error: &str) -> HttpError {
 }
 
 /// The key in a path, percent-decoded: any bytes.
-fn key(uri: &Uri) -> Result<Vec<u8>, HttpError> {
+pub(crate) fn key(uri: &Uri) -> Result<Vec<u8>, HttpError> {
     // Something was meant by it, and would not be done.
     if uri.query().is_some() {
         return Err(bad_request(
@@ -150,14 +150,14 @@ fn percent_decode(mut text: &[u8]) -> Option<Vec<u8>> {
 
 /// What must hold for a change to be made.
 #[derive(Debug, PartialEq, Eq)]
-enum Condition {
+pub(crate) enum Condition {
     Nothing,
     Absent,
     Version(String),
 }
 
 impl Condition {
-    fn of(headers: &HeaderMap) -> Result<Self, HttpError> {
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, HttpError> {
         let text = |name| match headers.get(name).map(header::HeaderValue::to_str) {
             None => Ok(None),
             Some(Ok(text)) => Ok(Some(text)),
@@ -194,7 +194,7 @@ impl Condition {
     }
 }
 
-fn ttl_ms(headers: &HeaderMap) -> Result<Option<u64>, HttpError> {
+pub(crate) fn ttl_ms(headers: &HeaderMap) -> Result<Option<u64>, HttpError> {
     let Some(text) = headers.get(TTL_HEADER) else { return Ok(None) };
     let seconds = text.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok());
     let ms = seconds.filter(|seconds| *seconds > 0).and_then(|seconds| seconds.checked_mul(1_000));

@@ -119,7 +119,7 @@ fn check_name(file: &File, findings: &mut Vec<Finding>) {
 
 fn check_header(file: &File, findings: &mut Vec<Finding>) {
     let is_test = file.path.contains("/tests/") || file.path.ends_with("tests.rs");
-    if is_test || file.path.starts_with("fuzz/") {
+    if is_test {
         return;
     }
     if !["//! Pure.", "//! Shell."].iter().any(|header| file.text.starts_with(header)) {

@@ -1,0 +1,13 @@
+#!/bin/sh
+# A wrapper around rustc for `cargo xtask fuzz`: the crates of this workspace report to libFuzzer
+# which code has run and what it compared. Their dependencies are built as ever. These flags are
+# stable, so no other compiler is needed.
+case " $* " in
+*" --crate-name "*)
+    exec "$@" -C passes=sancov-module -C llvm-args=-sanitizer-coverage-level=4 \
+        -C llvm-args=-sanitizer-coverage-inline-8bit-counters \
+        -C llvm-args=-sanitizer-coverage-pc-table \
+        -C llvm-args=-sanitizer-coverage-trace-compares -C codegen-units=1
+    ;;
+esac
+exec "$@"
