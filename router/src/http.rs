@@ -171,7 +171,7 @@ fn stopping() -> HttpError {
 
 /// An error as `application/problem+json` (RFC 9457).
 #[derive(Debug)]
-struct HttpError {
+pub(crate) struct HttpError {
     problem: Problem,
     etag: Option<String>,
 }

@@ -61,12 +61,17 @@ pub fn keys_that_move(
     moved
 }
 
-/// How many keys each pair of servers moved in the latest change, as the targets counted.
+/// The state of a handoff that came to nothing.
+const CANCELLED: &str = "cancelled";
+
+/// How many keys each pair of servers moved in the latest change, as the targets counted. What a
+/// handoff that came to nothing had sent is not moved: it goes again with another one.
 #[must_use]
 pub fn keys_moved(status: &Status) -> BTreeMap<(String, String), u64> {
     let mut moved = BTreeMap::new();
     let handoffs = status.last_rebalance.iter().flat_map(|change| &change.handoffs);
-    for handoff in handoffs.filter(|handoff| handoff.keys_moved > 0) {
+    let moving = handoffs.filter(|handoff| handoff.state != CANCELLED && handoff.keys_moved > 0);
+    for handoff in moving {
         let pair = (handoff.source.clone(), handoff.target.clone());
         *moved.entry(pair).or_default() += handoff.keys_moved;
     }
