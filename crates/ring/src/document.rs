@@ -15,6 +15,8 @@ pub const MAX_MEMBERS: usize = 256;
 pub const MAX_VIRTUAL_NODES: u16 = 1_000;
 /// The most bytes that a member's name may have.
 pub const MAX_NAME_BYTES: usize = 253;
+/// The highest epoch and term: far above what is ever reached, and far below where counting ends.
+pub const MAX_EPOCH: u64 = 1 << 62;
 /// The most dead incarnations that a document may list.
 pub const MAX_DEAD: usize = 100_000;
 
@@ -128,8 +130,10 @@ pub enum DocumentError {
     UnknownFormat(u32),
     #[error("the {what} of a ring document is 32 lower-case hexadecimal digits, not `{value}`")]
     NotAnIdentity { what: &'static str, value: String },
-    #[error("the epoch of a ring document is at least 1")]
-    EpochZero,
+    #[error(
+        "the {what} of a ring document is at most {MAX_EPOCH}, its epoch at least 1, not {value}"
+    )]
+    Number { what: &'static str, value: u64 },
     #[error("a member has 1 to {MAX_VIRTUAL_NODES} virtual nodes, not {0}")]
     VirtualNodes(u16),
     #[error("a ring has 1 to {MAX_MEMBERS} servers, not {0}")]
@@ -345,8 +349,11 @@ impl RingDocument {
         }
         check_identity("cluster", &self.cluster)?;
         self.check_virtual_nodes()?;
-        if self.epoch == 0 {
-            return Err(DocumentError::EpochZero);
+        if !(1..=MAX_EPOCH).contains(&self.epoch) {
+            return Err(DocumentError::Number { what: "epoch", value: self.epoch });
+        }
+        if self.term > MAX_EPOCH {
+            return Err(DocumentError::Number { what: "term", value: self.term });
         }
         if self.members.is_empty() || self.members.len() > MAX_MEMBERS {
             return Err(DocumentError::MemberCount(self.members.len()));

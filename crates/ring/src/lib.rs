@@ -13,7 +13,7 @@ pub use arc::{Arc, ArcMap, ArcSet, InvalidArc, InvalidArcMap};
 pub use diff::{Move, diff};
 pub use distribution::{Distribution, ServerShare};
 pub use document::{
-    DOCUMENT_FORMAT, DeadServer, DocumentError, MAX_DEAD, MAX_MEMBERS, MAX_NAME_BYTES,
+    DOCUMENT_FORMAT, DeadServer, DocumentError, MAX_DEAD, MAX_EPOCH, MAX_MEMBERS, MAX_NAME_BYTES,
     MAX_VIRTUAL_NODES, Member, Phase, Placement, RingDocument, is_name,
 };
 pub use placement::{CANDIDATES, token};

@@ -53,6 +53,9 @@ fn a_document_that_is_no_ring_is_refused() {
     check_invalid(|document| document.format = 9, "format 9");
     check_invalid(|document| document.cluster = "me".into(), "cluster");
     check_invalid(|document| document.epoch = 0, "epoch");
+    // There is an epoch above every one that a document may have, so that its ring can change.
+    check_invalid(|document| document.epoch = MAX_EPOCH + 1, "epoch");
+    check_invalid(|document| document.term = MAX_EPOCH + 1, "term");
     check_invalid(|document| document.virtual_nodes = 0, "virtual nodes");
     check_invalid(|document| document.virtual_nodes = MAX_VIRTUAL_NODES + 1, "virtual nodes");
     check_invalid(|document| document.members.clear(), "1 to 256 servers");
@@ -121,7 +124,7 @@ fn a_lost_volume_never_serves_again() {
 
 proptest! {
     #[test]
-    fn json_round_trip(servers in 1..6_usize, classic in any::<bool>(), term in any::<u64>()) {
+    fn json_round_trip(servers in 1..6_usize, classic in any::<bool>(), term in 0..=MAX_EPOCH) {
         let mut document = RingDocument { term, ..sample(servers) };
         if classic {
             document.placement = Placement::Classic;
