@@ -7,7 +7,8 @@ case " $* " in
     exec "$@" -C passes=sancov-module -C llvm-args=-sanitizer-coverage-level=4 \
         -C llvm-args=-sanitizer-coverage-inline-8bit-counters \
         -C llvm-args=-sanitizer-coverage-pc-table \
-        -C llvm-args=-sanitizer-coverage-trace-compares -C codegen-units=1
+        -C llvm-args=-sanitizer-coverage-trace-compares -C codegen-units=1 -C opt-level=2 \
+        -C debug-assertions=on -C overflow-checks=on
     ;;
 esac
 exec "$@"

@@ -103,6 +103,7 @@ fn target(name: &str, seconds: u32) -> anyhow::Result<Command> {
         format!("-max_len={INPUT_BYTES_MAX}"),
         format!("-artifact_prefix={}/{name}-", failed.display()),
         "-print_final_stats=1".to_owned(),
+        "-print_funcs=0".to_owned(),
         "-verbosity=0".to_owned(),
     ]);
     Ok(command)

@@ -14,7 +14,7 @@ use planted::Bug;
 use crate::release;
 use crate::stage::Report;
 use crate::suite::{Options, cargo};
-use cell::Outcome;
+use cell::{Built, Outcome};
 use table::Table;
 use tiers::{Subject, TIERS, Tier};
 
@@ -34,19 +34,21 @@ struct Choice {
 pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
     let choice = parse(words)?;
     let mut report = Report::new();
-    let program = build(&mut report, &choice)?;
-    for tier in &choice.tiers {
-        let clean = cell::run(tier, None, &program, choice.patience)?;
+    let binary = build_binary(&mut report, &choice)?;
+    let tiers: Vec<Built> =
+        choice.tiers.iter().map(|tier| cell::build(tier)).collect::<anyhow::Result<_>>()?;
+    for built in &tiers {
+        let (name, clean) = (built.tier.name, cell::run(built, None, &binary, choice.patience)?);
         if clean != Outcome::Passed {
-            bail!("{} does not pass without a bug: {clean}", tier.name);
+            bail!("{name} does not pass without a bug: {clean}");
         }
-        println!("without a bug, {}: passed", tier.name);
+        println!("without a bug, {name}: passed");
     }
     let mut table = Table::new(&choice.tiers);
     for bug in &choice.bugs {
-        for tier in &choice.tiers {
-            let outcome = cell::run(tier, Some(*bug), &program, choice.patience)?;
-            println!("{bug}, {}: {outcome}", tier.name);
+        for built in &tiers {
+            let outcome = cell::run(built, Some(*bug), &binary, choice.patience)?;
+            println!("{bug}, {}: {outcome}", built.tier.name);
             table.put(*bug, outcome);
         }
     }
@@ -91,7 +93,7 @@ fn parse(words: &[String]) -> anyhow::Result<Choice> {
 
 /// Builds the planted binary, where a tier wants it, and takes it out of the place where a build
 /// for people would be looked for.
-fn build(report: &mut Report, choice: &Choice) -> anyhow::Result<PathBuf> {
+fn build_binary(report: &mut Report, choice: &Choice) -> anyhow::Result<PathBuf> {
     let program = release::program("ringkv");
     let planted = program.with_file_name("ringkv-planted");
     if choice.tiers.iter().any(|tier| tier.subject == Subject::Program) {
@@ -103,10 +105,6 @@ fn build(report: &mut Report, choice: &Choice) -> anyhow::Result<PathBuf> {
         let version = Command::new(&planted).arg("--version").output();
         let version = version.context("cannot run the planted binary")?.stdout;
         println!("{}", String::from_utf8_lossy(&version).trim_end());
-    }
-    for tier in &choice.tiers {
-        let build = &mut cell::command(tier, &planted, false);
-        report.run(&format!("build of {}", tier.name), build)?;
     }
     Ok(planted)
 }

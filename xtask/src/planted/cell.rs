@@ -3,11 +3,11 @@
 use std::fmt;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use planted::{Bug, VARIABLE};
 use rustix::process::{Pid, Signal, kill_process_group};
 
@@ -51,55 +51,69 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// The command of a tier, complete but for the bug.
-pub(crate) fn command(tier: &Tier, program: &Path, runs: bool) -> Command {
+/// A tier's tests, built.
+pub(crate) struct Built {
+    pub(crate) tier: &'static Tier,
+    programs: Vec<PathBuf>,
+}
+
+/// Builds a tier's tests; with the bugs to choose from, where they are in the tests' own code.
+pub(crate) fn build(tier: &'static Tier) -> anyhow::Result<Built> {
+    println!("\n==> build of {}", tier.name);
     let mut command = cargo(Options::default(), "test");
+    command.current_dir(root());
     command.arg("--manifest-path").arg(root().join(tier.workspace).join("Cargo.toml"));
-    command.args(tier.arguments.split_whitespace());
-    match tier.subject {
-        Subject::Code => command.args(FEATURE),
-        Subject::Program => command.env("RINGKV_BIN", program),
-    };
-    if runs {
-        command.arg("--quiet").arg("--").args(tier.tests.split_whitespace());
-        if tier.subject == Subject::Program {
-            command.args(["--nocapture", "--test-threads=1"]);
-        }
-    } else {
-        command.arg("--no-run");
+    command.args(tier.arguments.split_whitespace()).arg("--no-run");
+    if tier.subject == Subject::Code {
+        command.args(FEATURE);
     }
-    // What a planted bug fails with is not to be remembered among the sources.
-    command.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "true").env("INSTA_UPDATE", "no");
-    command
+    let output = command.output().context("cannot start cargo")?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "the build of {} failed:\n{text}", tier.name);
+    let programs: Vec<PathBuf> = text.lines().filter_map(executable).map(PathBuf::from).collect();
+    ensure!(!programs.is_empty(), "cargo names no tests of {}:\n{text}", tier.name);
+    Ok(Built { tier, programs })
+}
+
+/// The path in a line such as `Executable unittests src/lib.rs (target/debug/deps/x-1)`.
+fn executable(line: &str) -> Option<&str> {
+    line.trim().strip_prefix("Executable ")?.rsplit_once('(')?.1.strip_suffix(')')
 }
 
 /// Runs a tier; with a bug, if there is one.
 pub(crate) fn run(
-    tier: &Tier,
+    built: &Built,
     bug: Option<Bug>,
-    program: &Path,
+    binary: &Path,
     patience: u32,
 ) -> anyhow::Result<Outcome> {
-    let mut output = tempfile::tempfile().context("cannot make a file")?;
-    let mut command = command(tier, program, true);
-    command.env(VARIABLE, bug.map_or("", Bug::name));
-    let into = || output.try_clone().map(Stdio::from);
-    command.stdin(Stdio::null()).stdout(into()?).stderr(into()?).process_group(0);
+    let Built { tier, programs } = built;
     let began = Instant::now();
-    let mut child = command.spawn().with_context(|| format!("cannot start {}", tier.name))?;
-    let ended = wait(&mut child, began + tier.budget * patience)?;
-    let after = began.elapsed();
-    let mut text = Vec::new();
-    output.seek(SeekFrom::Start(0)).and_then(|_| output.read_to_end(&mut text))?;
-    let text = String::from_utf8_lossy(&text);
-    Ok(match ended {
-        None => Outcome::TimedOut,
-        Some(status) if status.success() => Outcome::Passed,
-        Some(_) => {
-            let test = failed_test(&text).unwrap_or("?").to_owned();
-            Outcome::Caught { after, cases: cases(&text), test }
+    for program in programs {
+        let mut output = tempfile::tempfile().context("cannot make a file")?;
+        let into = || output.try_clone().map(Stdio::from);
+        let mut command = Command::new(program);
+        command.current_dir(root()).args(tier.tests.split_whitespace());
+        if tier.subject == Subject::Program {
+            command.env("RINGKV_BIN", binary).args(["--nocapture", "--test-threads=1"]);
         }
-    })
+        // What a planted bug fails with is not to be remembered among the sources.
+        command.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "true").env("INSTA_UPDATE", "no");
+        command.env(VARIABLE, bug.map_or("", Bug::name)).env("RUST_BACKTRACE", "0");
+        command.stdin(Stdio::null()).stdout(into()?).stderr(into()?).process_group(0);
+        let mut child = command.spawn().with_context(|| format!("cannot start {}", tier.name))?;
+        let ended = wait(&mut child, began + tier.budget * patience)?;
+        let after = began.elapsed();
+        let Some(status) = ended else { return Ok(Outcome::TimedOut) };
+        if !status.success() {
+            let mut text = Vec::new();
+            output.seek(SeekFrom::Start(0)).and_then(|_| output.read_to_end(&mut text))?;
+            let text = String::from_utf8_lossy(&text);
+            let test = failed_test(&text).unwrap_or("?").to_owned();
+            return Ok(Outcome::Caught { after, cases: cases(&text), test });
+        }
+    }
+    Ok(Outcome::Passed)
 }
 
 /// `None` where it had to be ended, with everything that it had started.
@@ -140,5 +154,8 @@ mod tests {
         assert_eq!(failed_test(output), Some("a::b"));
         assert_eq!(cases(output), Some(7));
         assert_eq!(failed_test("test result: ok"), None);
+        let line = "  Executable unittests src/lib.rs (/a/target/debug/deps/x-1)";
+        assert_eq!(executable(line), Some("/a/target/debug/deps/x-1"));
+        assert_eq!(executable("   Compiling x v0.1.0 (/a/x)"), None);
     }
 }
