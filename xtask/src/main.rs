@@ -1,13 +1,10 @@
 //! Shell. Development tasks: `cargo xtask test`, `cargo xtask ci`, and the others of [`TASKS`].
-//! Shell. Development tasks: `cargo xtask test`, `cargo xtask ci`, `cargo xtask tidy`,
-//! `cargo xtask e2e`, `cargo xtask cluster`, `cargo xtask planted`,
-//! `cargo xtask porcupine`, `cargo xtask fuzz`.
 
 mod cluster;
 mod e2e;
 mod foreign;
-mod model;
 mod fuzz;
+mod model;
 mod planted;
 mod porcupine;
 mod redis_tools;
@@ -72,7 +69,6 @@ fn run(arguments: Vec<String>) -> anyhow::Result<()> {
 
 fn usage() -> anyhow::Result<()> {
     let tasks: String =
-        TASKS.iter().map(|(name, what)| format!("\n  cargo xtask {name:<8} {what}")).collect();
         TASKS.iter().map(|(name, what)| format!("\n  cargo xtask {name:<9} {what}")).collect();
     anyhow::bail!(
         "which task?{tasks}\n\nflags of `test`: --quick leaves the end-to-end tests out, \

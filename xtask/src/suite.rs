@@ -3,11 +3,9 @@
 use std::process::Command;
 
 use crate::stage::Report;
-use crate::{e2e, foreign, model, planted, porcupine, redis_tools, release, root, simulation, tidy};
-
-/// How long each fuzz target runs in `cargo xtask ci`.
-const FUZZ_SECONDS: u32 = 30;
-use crate::{e2e, fuzz, planted, porcupine, redis_tools, release, tidy};
+use crate::{
+    e2e, foreign, fuzz, model, planted, porcupine, redis_tools, release, simulation, tidy,
+};
 
 /// What to run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -286,7 +286,11 @@ impl Decisions {
     fn check_epoch(&self, arcs: &ArcSet, asked: Epoch) -> Result<(), Refusal> {
         let highest = self.highest_over(arcs);
         let is_ruled = Rule::EpochAboveAll.holds() && !planted::is(Bug::SkipEpochCheckOnNode);
-        if asked > highest || !is_ruled { Ok(()) } else { Err(Refusal::EpochTooLow { asked, highest }) }
+        if asked > highest || !is_ruled {
+            Ok(())
+        } else {
+            Err(Refusal::EpochTooLow { asked, highest })
+        }
     }
 
     fn check_not_retired(&self) -> Result<(), Refusal> {

@@ -266,7 +266,7 @@ impl<'a> Planner<'a> {
                 recorded += 1;
             } else if !self.unready.contains(&*member.name) {
                 let (server, ring_epoch) = (member.name.clone(), document.epoch);
-                let arcs = self.input.assignment.arcs_where(|owner| *owner == member.name);
+                let arcs = self.input.assignment.arcs_where(|owner| *owner == server);
                 self.actions.push(Action::Grant { server, arcs, epoch: 1, ring_epoch });
             }
         }
@@ -295,8 +295,7 @@ impl<'a> Planner<'a> {
             if !fenced.covers(&losses.accepted) {
                 all_fenced = false;
                 if !self.unready.contains(&*state.server.name) {
-                    let server = state.server.name.clone();
-                    let arcs = losses.accepted.clone();
+                    let (server, arcs) = (state.server.name.clone(), losses.accepted.clone());
                     self.actions.push(Action::Fence { server, arcs, epoch });
                 }
             }
