@@ -46,9 +46,9 @@ fn request(node: &mut Decisions, name: &[u8], body: &[u8]) -> Option<Result<(), 
             node.take_term(term)?;
             node.record_ring(document).map(drop)
         }),
-        b"grant" => read(body).map(|GrantRequest { term, arcs, epoch }| {
+        b"grant" => read(body).map(|GrantRequest { term, ring_epoch, arcs, epoch }| {
             node.take_term(term)?;
-            node.accept_grant(&arcs, epoch).map(drop)
+            node.accept_grant(&arcs, epoch, ring_epoch).map(drop)
         }),
         b"fence" => read(body).map(|FenceRequest { term, arcs, epoch }| {
             node.take_term(term)?;

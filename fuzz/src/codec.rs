@@ -86,10 +86,9 @@ pub(crate) fn reply_decode(input: &[u8]) {
     let length: usize = replies.iter().map(Bytes::len).sum();
     assert!(stream.starts_with(&replies.concat()) && length <= stream.len());
     for reply in &replies {
-        match Value::parse(reply) {
-            Ok(_) | Err(ProtocolError::InvalidScalar { .. }) => {}
-            Err(error) => panic!("{error} in {}", reply.escape_ascii()),
-        }
+        let parsed = Value::parse(reply);
+        let is_expected = matches!(parsed, Ok(_) | Err(ProtocolError::InvalidScalar { .. }));
+        assert!(is_expected, "{parsed:?} of {}", reply.escape_ascii());
     }
 }
 

@@ -6,15 +6,15 @@ use model::{Exploration, Scenario, World, small};
 use proptest::prelude::*;
 
 fn scenario(name: &str) -> Scenario {
-    small().into_iter().find(|one| one.name == name).unwrap()
+    small().into_iter().find(|one| one.name == name).expect("a scenario of that name")
 }
 
 /// Nodes as JSON, without the order in which they learnt of their handoffs.
 fn text(world: &World) -> String {
     let node = |node: &handoff::Decisions| {
-        let mut value = serde_json::to_value(node).unwrap();
+        let mut value = serde_json::to_value(node).expect("JSON");
         value["next_order"] = 0.into();
-        for (_, handoff) in value["handoffs"].as_object_mut().unwrap() {
+        for (_, handoff) in value["handoffs"].as_object_mut().expect("an object") {
             handoff["order"] = 0.into();
         }
         value.to_string()
@@ -26,7 +26,7 @@ fn text(world: &World) -> String {
 fn walk(scenario: &Scenario, choices: &[usize]) -> Vec<World> {
     let mut worlds = vec![World::new(scenario)];
     for choice in choices {
-        let last = worlds.last().unwrap();
+        let last = worlds.last().expect("a world");
         let actions = last.actions(scenario);
         let Some(action) = actions.get(choice % actions.len().max(1)) else { break };
         let Some(next) = last.after(scenario, None, action) else { continue };
