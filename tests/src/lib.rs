@@ -6,6 +6,7 @@
 
 pub mod client_error;
 pub mod cluster;
+pub mod crash;
 pub mod differential;
 pub mod history;
 pub mod http;
@@ -18,6 +19,7 @@ mod process;
 pub mod random;
 pub mod register;
 pub mod resp;
+pub mod server;
 pub mod status;
 pub mod story;
 pub mod wait;

@@ -18,6 +18,23 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub async fn until<T, E, F>(
     what: &str,
     limit: Duration,
+    condition: impl FnMut() -> F,
+) -> anyhow::Result<T>
+where
+    F: Future<Output = Result<T, E>>,
+    E: Debug,
+{
+    until_every(what, LOOK_EVERY, limit, condition).await
+}
+
+/// The same, looking so often.
+///
+/// # Errors
+/// As of [`until`].
+pub async fn until_every<T, E, F>(
+    what: &str,
+    every: Duration,
+    limit: Duration,
     mut condition: impl FnMut() -> F,
 ) -> anyhow::Result<T>
 where
@@ -31,7 +48,7 @@ where
             Err(seen) if Instant::now() >= deadline => {
                 bail!("{what}: not within {limit:?}; last seen: {seen:?}")
             }
-            Err(_) => tokio::time::sleep(LOOK_EVERY).await,
+            Err(_) => tokio::time::sleep(every).await,
         }
     }
 }

@@ -1,0 +1,21 @@
+//! Shell. Storage crash tests: real servers whose process is killed, whose power goes, whose files
+//! are damaged, and whose system calls fail; and what must be there afterwards.
+
+pub mod book;
+pub mod campaign;
+pub mod decisions;
+pub mod disk;
+pub mod facts;
+pub mod pair;
+pub mod progress;
+pub mod publisher;
+pub mod writer;
+
+/// What came of a part of the tests.
+#[derive(Clone, Debug)]
+pub enum Outcome<T> {
+    /// It ran to its end.
+    Done(T),
+    /// It cannot run here, and why.
+    Skipped(String),
+}
