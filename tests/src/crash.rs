@@ -3,12 +3,19 @@
 
 pub mod book;
 pub mod campaign;
+pub mod coordinator;
+pub mod damage;
 pub mod decisions;
 pub mod disk;
 pub mod facts;
+pub mod faults;
 pub mod pair;
 pub mod progress;
 pub mod publisher;
+pub mod script;
+pub mod solo;
+pub mod trace;
+pub mod tree;
 pub mod writer;
 
 /// What came of a part of the tests.

@@ -2,10 +2,9 @@
 //! who supervises it.
 
 use std::fs::{self, OpenOptions};
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use node_api::NodeState;
@@ -49,6 +48,8 @@ pub struct Server {
     settings: Settings,
     ports: [u16; 3],
     child: Option<Child>,
+    /// How it ended by itself, if it has since its latest start.
+    status: Option<ExitStatus>,
     /// How long the output was at the latest start.
     log_start: u64,
 }
@@ -60,7 +61,7 @@ impl Server {
     /// There are no free ports.
     pub fn prepare(settings: Settings) -> anyhow::Result<Self> {
         let ports = [free_port()?, free_port()?, free_port()?];
-        Ok(Self { settings, ports, child: None, log_start: 0 })
+        Ok(Self { settings, ports, child: None, status: None, log_start: 0 })
     }
 
     /// Its name.
@@ -126,6 +127,7 @@ impl Server {
             .stdin(Stdio::piped())
             .stdout(Stdio::from(log.try_clone()?))
             .stderr(Stdio::from(log));
+        self.status = None;
         self.child = Some(command.spawn().context("cannot start ringkv node")?);
         Ok(())
     }
@@ -135,12 +137,12 @@ impl Server {
     /// # Errors
     /// The operating system does not say.
     pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
-        let Some(child) = &mut self.child else { return Ok(Some(ExitStatus::from_raw(0))) };
-        let status = child.try_wait()?;
-        if status.is_some() {
+        let Some(child) = &mut self.child else { return Ok(self.status) };
+        self.status = child.try_wait()?;
+        if self.status.is_some() {
             self.child = None;
         }
-        Ok(status)
+        Ok(self.status)
     }
 
     /// Waits until it serves, or has ended: `Err` inside.
@@ -148,26 +150,47 @@ impl Server {
     /// # Errors
     /// Neither in time.
     pub async fn serves_or_ends(&mut self) -> anyhow::Result<Result<NodeState, ExitStatus>> {
+        self.answers_or_ends(READY_WITHIN, |state| state.admitted).await
+    }
+
+    /// The same for any condition on what it says of itself, and within any time.
+    ///
+    /// # Errors
+    /// Neither in time.
+    pub async fn answers_or_ends(
+        &mut self,
+        limit: Duration,
+        condition: impl Fn(&NodeState) -> bool,
+    ) -> anyhow::Result<Result<NodeState, ExitStatus>> {
         let http = self.http();
-        let what = format!("{} serves", self.settings.name);
         let mut seen = String::new();
-        let deadline = std::time::Instant::now() + READY_WITHIN;
+        let deadline = Instant::now() + limit;
         loop {
             if let Some(status) = self.ended()? {
                 return Ok(Err(status));
             }
             match state(&http).await {
-                Ok(state) if state.admitted => return Ok(Ok(state)),
+                Ok(state) if condition(&state) => return Ok(Ok(state)),
                 Ok(state) => seen = state.admission_error.unwrap_or_default(),
                 Err(error) => seen = if seen.is_empty() { format!("{error:#}") } else { seen },
             }
             ensure!(
-                std::time::Instant::now() < deadline,
-                "{what}: not within {READY_WITHIN:?}; last seen: {seen}\n{}",
+                Instant::now() < deadline,
+                "{} does not serve within {limit:?}; last seen: {seen}\n{}",
+                self.settings.name,
                 self.output()
             );
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// Waits until it answers, whether it serves or not.
+    ///
+    /// # Errors
+    /// It does not, or has ended.
+    pub async fn wait_answers(&mut self) -> anyhow::Result<NodeState> {
+        let answered = self.answers_or_ends(READY_WITHIN, |_| true).await?;
+        answered.map_err(|status| self.ended_with(status))
     }
 
     /// Waits until it serves.
@@ -175,12 +198,12 @@ impl Server {
     /// # Errors
     /// It does not, or has ended.
     pub async fn wait_serves(&mut self) -> anyhow::Result<NodeState> {
-        match self.serves_or_ends().await? {
-            Ok(state) => Ok(state),
-            Err(status) => {
-                anyhow::bail!("{} ended ({status}):\n{}", self.settings.name, self.output())
-            }
-        }
+        let served = self.serves_or_ends().await?;
+        served.map_err(|status| self.ended_with(status))
+    }
+
+    fn ended_with(&self, status: ExitStatus) -> anyhow::Error {
+        anyhow::anyhow!("{} ended ({status}):\n{}", self.settings.name, self.output())
     }
 
     /// What it says of itself.
@@ -239,6 +262,19 @@ impl Server {
         if let Some(child) = &self.child {
             // A process that has ended by itself needs no signal.
             let _ = send(child.id(), Signal::TERM);
+        }
+        self.wait_end().await
+    }
+
+    /// Ends its standard input, which ends it in order, as [`Self::stop`] does; a wrapper is not
+    /// told anything, and ends as the server does.
+    ///
+    /// # Errors
+    /// It does not end.
+    pub async fn stop_wrapped(&mut self) -> anyhow::Result<ExitStatus> {
+        match &mut self.child {
+            Some(child) => drop(child.stdin.take()),
+            None => return self.status.context("it never ran"),
         }
         self.wait_end().await
     }

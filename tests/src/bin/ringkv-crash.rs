@@ -7,6 +7,7 @@ use anyhow::bail;
 use clap::Parser;
 use e2e::crash::Outcome;
 use e2e::crash::campaign::{self, Blow, Plan};
+use e2e::crash::{damage, faults};
 use e2e::crash::progress::Progress;
 use e2e::scenario;
 
@@ -20,6 +21,15 @@ struct Arguments {
     /// How often a server under load loses its power, half of it with each durability.
     #[arg(long, default_value_t = 0)]
     power_losses: u32,
+    /// How many damages to files, cut short or with a bit flipped.
+    #[arg(long, default_value_t = 0)]
+    damages: u32,
+    /// How many failing system calls of a fixed workload, chosen by chance.
+    #[arg(long, default_value_t = 0)]
+    faults: usize,
+    /// Every failing system call of that workload.
+    #[arg(long)]
+    all_faults: bool,
     /// Where the choices begin.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -51,7 +61,17 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
             })?;
         }
     }
-    Ok(())
+    let plan = damage::Plan { seed, count: arguments.damages };
+    let name = format!("damaged files, seed {seed}");
+    part(arguments, &name, arguments.damages > 0, async |directory, progress| {
+        damage::run(plan, directory, progress).await
+    })?;
+    let sample = (!arguments.all_faults).then_some(arguments.faults);
+    let plan = faults::Plan { seed, sample };
+    let name = format!("failing calls, seed {seed}");
+    part(arguments, &name, sample != Some(0), async |directory, progress| {
+        faults::run(plan, directory, progress).await
+    })
 }
 
 /// Runs a part in a directory of its own, and tells what came of it.

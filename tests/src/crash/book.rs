@@ -129,6 +129,15 @@ impl Book {
         Some(page.steps.last().map_or(&page.certain, |step| &step.state))
     }
 
+    /// Whether a key ever had this state, as far as the book goes back.
+    #[must_use]
+    pub fn had(&self, key: &str, state: &State) -> bool {
+        let page = self.pages.get(key);
+        page.is_some_and(|page| {
+            page.certain == *state || page.steps.iter().any(|step| step.state == *state)
+        })
+    }
+
     /// A write is sent, which would leave the key in this state.
     pub fn sent(&mut self, key: &str, state: State, server: usize, now: u64) {
         if let Some(page) = self.pages.get_mut(key) {
@@ -171,17 +180,17 @@ impl Book {
         let mut latest: BTreeMap<usize, (u64, String)> = BTreeMap::new();
         for (key, page) in &self.pages {
             let state = seen.get(key).ok_or_else(|| format!("{key} was not read"))?;
-            let n_there = n_there(page, state).ok_or_else(|| {
+            let (n_sure, n_there) = n_there(page, state).ok_or_else(|| {
                 format!("{key} is {state:?}, which is none of its states: {page:?}")
             })?;
             let (there, gone) = page.steps.split_at(n_there);
-            for step in there {
+            for (index, step) in there.iter().enumerate() {
                 match step.acknowledged {
                     Some(_) => found.kept += 1,
                     None => found.applied += 1,
                 }
                 let last = latest.entry(step.server).or_default();
-                if step.sent > last.0 {
+                if index < n_sure && step.sent > last.0 {
                     *last = (step.sent, key.clone());
                 }
             }
@@ -214,11 +223,13 @@ impl Book {
     }
 }
 
-/// How many of the steps have happened, if the key has this state: as many as possible, save that
-/// a write without an answer has not happened where the state before it is the same.
-fn n_there(page: &Page, state: &State) -> Option<usize> {
-    let steps = page.steps.iter().rposition(|step| step.state == *state).map(|index| index + 1);
-    steps.or_else(|| (page.certain == *state).then_some(0))
+/// How many of the steps must have happened if the key has this state, and how many may have: a key
+/// that is absent may never have been there, or have been removed again.
+fn n_there(page: &Page, state: &State) -> Option<(usize, usize)> {
+    let states = || std::iter::once(&page.certain).chain(page.steps.iter().map(|step| &step.state));
+    let least = states().position(|known| known == state)?;
+    let most = states().enumerate().filter(|(_, known)| *known == state).last()?.0;
+    Some((least, most))
 }
 
 #[cfg(test)]

@@ -17,7 +17,8 @@ use anyhow::{Context, ensure};
 const IMAGE_BYTES: u64 = 1 << 30;
 /// `_IOR('X', 125, __u32)` and `EXT4_GOING_FLAGS_NOLOGFLUSH`.
 const SHUTDOWN: &str = "open(my $f, '<', $ARGV[0]) or die \"$ARGV[0]: $!\"; \
-                        ioctl($f, 0x8004587d, pack('L', 2)) or die \"shutdown: $!\";";
+                        my $flags = pack('L', 2); \
+                        ioctl($f, 0x8004587d, $flags) or die \"shutdown: $!\";";
 
 /// A mounted file system, unmounted when dropped.
 pub struct Disk {

@@ -6,23 +6,19 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
 use node_api::NodeState;
-use ring::{Arc, ArcSet, Placement, Point, Ring, RingDocument};
+use ring::{Arc, ArcSet, Point};
 use serde_json::{Value, json};
 
+use super::coordinator::{Coordinator, TERM};
 use super::disk::Disk;
-use super::publisher::Publisher;
 use super::{decisions, facts};
 use crate::random::Random;
-use crate::server::{CLUSTER, Server, Settings};
+use crate::server::{Server, Settings};
 use crate::{inventory, wait};
 
 /// How long handoffs may take to end once nothing stands against them.
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
-/// Tokens of each server: some arcs each, as in a real ring.
-const VIRTUAL_NODES: u16 = 8;
-/// The coordinator's term. There is only one coordinator here.
-const TERM: u64 = 1;
 /// How many arcs a handoff has at most.
 const ARCS_MAX: u32 = 6;
 
@@ -40,8 +36,7 @@ pub struct Machine {
 pub struct Pair {
     /// Both servers.
     pub machines: [Machine; 2],
-    publisher: Publisher,
-    document: Option<RingDocument>,
+    coordinator: Coordinator,
     bytes_per_second: Option<u64>,
     n_handoffs: u128,
 }
@@ -65,7 +60,7 @@ impl Pair {
         durability: &'static str,
         disks: Option<[Disk; 2]>,
     ) -> anyhow::Result<Self> {
-        let publisher = Publisher::start().await?;
+        let coordinator = Coordinator::start().await?;
         let mut disks = disks.map(<[Disk; 2]>::into_iter);
         let mut machine = |number: u32| {
             let disk = disks.as_mut().and_then(Iterator::next);
@@ -75,49 +70,23 @@ impl Pair {
                 name: format!("kv-{number}"),
                 data,
                 log: directory.join(format!("kv-{number}.log")),
-                coordinator: publisher.address().to_owned(),
+                coordinator: coordinator.address().to_owned(),
                 durability,
                 wrapper: Vec::new(),
             };
             anyhow::Ok(Machine { server: Server::prepare(settings)?, disk, seen: None })
         };
         let machines = [machine(0)?, machine(1)?];
-        let mut pair =
-            Self { machines, publisher, document: None, bytes_per_second: None, n_handoffs: 0 };
+        let mut pair = Self { machines, coordinator, bytes_per_second: None, n_handoffs: 0 };
         pair.bootstrap().await?;
         Ok(pair)
     }
 
     async fn bootstrap(&mut self) -> anyhow::Result<()> {
-        let mut members = Vec::new();
-        for machine in &mut self.machines {
-            machine.server.start()?;
-            let http = machine.server.http();
-            let state: NodeState =
-                wait::until_every("it answers", LOOK_EVERY, SETTLED_WITHIN, || async {
-                    let state = crate::http::get(&http, "/admin/v1/state").await;
-                    state.map_err(|error| format!("{error:#}"))
-                })
-                .await?;
-            members.push((state.server.name, state.server.incarnation.to_string()));
-        }
-        let names = members.iter().map(|(name, incarnation)| (&**name, &**incarnation));
-        let first = RingDocument::bootstrap(CLUSTER, Placement::Balanced, VIRTUAL_NODES, names)?;
-        let owners = Ring::from_document(&first)?.assignment();
-        for machine in &self.machines {
-            let server = &machine.server;
-            let arcs = owners.arcs_where(|owner| owner == server.name());
-            server.change("PUT", "ring", &json!({ "term": TERM, "document": first })).await?;
-            let grant = json!({ "term": TERM, "arcs": arcs, "epoch": 1 });
-            server.change("POST", "grant", &grant).await?;
-        }
-        let second = first.bootstrapped();
-        self.publisher.publish(&second)?;
-        self.document = Some(second);
-        for index in 0..self.machines.len() {
-            self.record_ring(index).await?;
-            self.machine(index)?.server.wait_serves().await?;
-        }
+        let [one, two] = &mut self.machines;
+        one.server.start()?;
+        two.server.start()?;
+        self.coordinator.bootstrap(&mut [&mut one.server, &mut two.server]).await?;
         self.tell_peers().await
     }
 
@@ -129,25 +98,13 @@ impl Pair {
         self.machines.get_mut(index).context("no such server")
     }
 
-    async fn record_ring(&self, index: usize) -> anyhow::Result<()> {
-        let document = self.document.as_ref().context("no ring")?;
-        let request = json!({ "term": TERM, "document": document });
-        let machine = self.machines.get(index).context("no such server")?;
-        machine.server.change("PUT", "ring", &request).await
-    }
-
     /// Commits the next epoch of the ring: a decision of every server.
     ///
     /// # Errors
     /// A server does not take it.
     pub async fn next_ring(&mut self) -> anyhow::Result<()> {
-        let document = self.document.as_ref().context("no ring")?;
-        let next = RingDocument { epoch: document.epoch + 1, ..document.clone() };
-        self.document = Some(next.clone());
-        for index in 0..self.machines.len() {
-            self.record_ring(index).await?;
-        }
-        self.publisher.publish(&next)
+        let [one, two] = &self.machines;
+        self.coordinator.next_ring(&[&one.server, &two.server]).await
     }
 
     /// Tells each server where the other one is, and how fast to move data.

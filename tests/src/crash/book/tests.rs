@@ -79,3 +79,17 @@ fn what_was_found_once_stays() {
     assert!(book.check(&back, &[Loss { server: 0, kept_until: 0 }]).is_err());
     assert_eq!(book.n_present(), 2);
 }
+
+#[test]
+fn an_absent_key_is_no_proof_of_its_removal() {
+    let mut book = book();
+    book.add_key("c".to_owned());
+    for (state, at) in [(value("c1"), 50), (State::Absent, 60)] {
+        book.sent("c", state, 0, at);
+        book.acknowledged("c", at + 5);
+    }
+    let seen = [("a", value("a1")), ("b", value("b1")), ("c", State::Absent)];
+    let seen = BTreeMap::from(seen.map(|(key, state)| (key.to_owned(), state)));
+    let found = book.check(&seen, &[Loss { server: 0, kept_until: 0 }]);
+    assert_eq!(found.map(|found| found.lost), Ok(1));
+}
