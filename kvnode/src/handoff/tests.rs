@@ -3,5 +3,6 @@
 mod chaos;
 mod client;
 mod cluster;
+mod durable_answers;
 mod moving;
 mod peers;

@@ -10,6 +10,7 @@ use handoff::{
     Decisions, HandoffId, Refusal, Side, SourceState, TargetEvent, TargetState, Trim, TrimKind,
     invariants,
 };
+use node_api::NodeState;
 use ring::{ArcSet, RingDocument};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
@@ -43,6 +44,8 @@ pub(crate) struct ActorParts {
 
 /// What is done once the decisions are durable and in force.
 pub(crate) enum After {
+    State(oneshot::Sender<NodeState>),
+    Ring(oneshot::Sender<Option<RingDocument>>),
     Answer(Reply<()>, Result<(), ChangeError>),
     Source(Reply<SourceOutcome>, Result<SourceOutcome, ChangeError>),
     Target(Reply<TargetOutcome>, Result<TargetOutcome, ChangeError>),
@@ -173,12 +176,9 @@ impl Actor {
 
     async fn take(&mut self, message: Message) {
         match message {
-            Message::State(reply) => {
-                let _ = reply.send(self.state());
-            }
-            Message::Ring(reply) => {
-                let _ = reply.send(self.decisions.ring().cloned());
-            }
+            // What was decided just before may not be durable yet.
+            Message::State(reply) => self.after.push(After::State(reply)),
+            Message::Ring(reply) => self.after.push(After::Ring(reply)),
             Message::Change { term, change, reply } => self.change(term, change, reply).await,
             Message::Prepared { number, emptied } => self.prepared(number, emptied),
             Message::Source { id, event, facts, reply } => {
@@ -228,6 +228,12 @@ impl Actor {
         let batch = self.publish().await;
         for after in std::mem::take(&mut self.after) {
             match after {
+                After::State(reply) => {
+                    let _ = reply.send(self.state());
+                }
+                After::Ring(reply) => {
+                    let _ = reply.send(self.decisions.ring().cloned());
+                }
                 After::Answer(reply, result) => {
                     let _ = reply.send(result);
                 }
@@ -353,7 +359,7 @@ impl Actor {
         }
     }
 
-    fn state(&self) -> node_api::NodeState {
+    fn state(&self) -> NodeState {
         let free = self.store.free_bytes().unwrap_or(0);
         let peers = self.peers.borrow();
         publish::state(&self.decisions, &self.admission, &self.progress, &peers, free)
