@@ -1,6 +1,7 @@
 //! Shell. Development tasks: `cargo xtask test`, `cargo xtask ci`, and the others of [`TASKS`].
 
 mod cluster;
+mod crash;
 mod e2e;
 mod foreign;
 mod fuzz;
@@ -34,6 +35,7 @@ const TASKS: &[(&str, &str)] = &[
     ("fuzz", "the targets of fuzz/, those that are named or all, for `--seconds N` each"),
     ("planted", "which tier of tests catches which known bug, and how soon"),
     ("porcupine", "a second opinion on made-up histories, or on those that a failed run has kept"),
+    ("crash", "the storage crash tests; flags such as --kills 1000 --power-losses 100 --seed 7"),
     ("cluster", "a real Kubernetes of several nodes on this machine: up, down and more"),
 ];
 
@@ -62,6 +64,7 @@ fn run(arguments: Vec<String>) -> anyhow::Result<()> {
         "fuzz" => fuzz::run(&flags),
         "planted" => planted::run(&flags),
         "porcupine" => porcupine::run(&flags),
+        "crash" => crash::run(&flags),
         "cluster" => cluster::run(&flags),
         _ => usage(),
     }

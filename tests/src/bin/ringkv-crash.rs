@@ -7,8 +7,8 @@ use anyhow::bail;
 use clap::Parser;
 use e2e::crash::Outcome;
 use e2e::crash::campaign::{self, Blow, Plan};
-use e2e::crash::{damage, faults};
 use e2e::crash::progress::Progress;
+use e2e::crash::{damage, faults};
 use e2e::scenario;
 
 /// Kills servers, takes their power, damages their files and fails their system calls; checks that

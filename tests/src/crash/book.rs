@@ -115,7 +115,8 @@ impl Book {
     /// How many keys exist, where nothing is on its way.
     #[must_use]
     pub fn n_present(&self) -> usize {
-        let states = self.pages.values().map(|page| page.steps.last().map_or(&page.certain, |s| &s.state));
+        let states =
+            self.pages.values().map(|page| page.steps.last().map_or(&page.certain, |s| &s.state));
         states.filter(|state| **state != State::Absent).count()
     }
 
@@ -204,7 +205,10 @@ impl Book {
         for (key, step, at) in lost {
             let loss = losses.iter().find(|loss| loss.server == step.server);
             let Some(loss) = loss.filter(|loss| at >= loss.kept_until) else {
-                return Err(format!("lost: {key} should be {:?}, acknowledged at {at}", step.state));
+                return Err(format!(
+                    "lost: {key} should be {:?}, acknowledged at {at}",
+                    step.state
+                ));
             };
             if let Some((sent, later)) = latest.get(&step.server).filter(|(sent, _)| *sent > at) {
                 return Err(format!(

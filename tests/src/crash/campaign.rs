@@ -125,9 +125,10 @@ pub async fn run(
         summary: Summary::default(),
     };
     for number in 1..=plan.count {
-        campaign.cycle(number).await.with_context(|| {
-            format!("crash {number} of {plan:?}\n{}", campaign.pair.outputs())
-        })?;
+        campaign
+            .cycle(number)
+            .await
+            .with_context(|| format!("crash {number} of {plan:?}\n{}", campaign.pair.outputs()))?;
         progress.tell(|| format!("{:?} {}: {}", plan.blow, plan.durability, campaign.summary));
     }
     campaign.rest().await?;

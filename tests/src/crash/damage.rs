@@ -26,7 +26,8 @@ const TABLES_BYTES: u32 = 24 << 20;
 /// How long a damaged server may take to say what is wrong.
 const SAYS_WITHIN: Duration = Duration::from_secs(10);
 /// What a refusal has to hold, besides a path below the data directory.
-const REMEDIES: [&str; 6] = ["restore", "choose", "check", "start the version", "use the version", "free some"];
+const REMEDIES: [&str; 6] =
+    ["restore", "choose", "check", "start the version", "use the version", "free some"];
 /// Exit code of refused storage.
 const STORAGE: i32 = 74;
 
@@ -99,10 +100,15 @@ pub async fn run(
     let mut summary = Summary::default();
     for with_tables in [false, true] {
         let template = Template::make(directory, with_tables).await?;
-        let n_files = u32::try_from(template.tree.files().len())?;
-        for number in 0..plan.count / 2 {
-            // Every file in turn.
-            let (path, content) = &template.tree.files()[(number % n_files) as usize];
+        let files = template.tree.files();
+        let journals: Vec<_> = files.iter().filter(|(path, _)| is_journal(path)).collect();
+        ensure!(!journals.is_empty(), "the engine has no journal");
+        for number in 0..plan.count as usize / 2 {
+            // Every file in turn, and a journal every other time.
+            let (path, content) = match number % 2 {
+                0 => journals[number / 2 % journals.len()],
+                _ => &files[number / 2 % files.len()],
+            };
             let damage = Damage::choose(content, &mut random);
             let (effect, text) = template.try_damage(path, content, damage).await?;
             let text = format!("{}: {damage:?}: {text}", path.display());
@@ -112,7 +118,7 @@ pub async fn run(
             let is_wrong = match effect {
                 Effect::WrongValue => true,
                 // The journal's own limits: see docs/testing.md.
-                Effect::SilentLoss => path.extension().is_none_or(|e| e != "jnl"),
+                Effect::SilentLoss => !is_journal(path),
                 _ => false,
             };
             ensure!(!is_wrong, "{effect:?}: {text} ({plan:?}, tables: {with_tables})");
@@ -132,6 +138,10 @@ impl Summary {
             self.examples.entry(format!("{kind}, {effect:?}")).or_insert_with(|| text.to_owned());
         }
     }
+}
+
+fn is_journal(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "jnl")
 }
 
 /// What a file is for, by its name.

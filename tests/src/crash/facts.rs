@@ -39,7 +39,8 @@ pub fn require_remembered(before: &NodeState, after: &NodeState) -> Result<(), S
             return forgot("handoff", handoff, &"nothing");
         };
         if rank(known.phase) < rank(handoff.phase)
-            || rank(known.phase) == DECIDED && rank(handoff.phase) == DECIDED
+            || rank(known.phase) == DECIDED
+                && rank(handoff.phase) == DECIDED
                 && known.phase != handoff.phase
         {
             return forgot("outcome of a handoff", &handoff.phase, &known.phase);
@@ -119,3 +120,6 @@ pub fn require_settled(one: &NodeState, two: &NodeState) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

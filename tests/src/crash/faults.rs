@@ -27,9 +27,25 @@ const CALLS: &str = "write,pwrite64,writev,pwritev,fsync,fdatasync,ftruncate,fal
                      rename,renameat,renameat2,mkdir,mkdirat,unlink,unlinkat";
 /// Writes of the script before and after the decision in the middle.
 const WRITES: u32 = 20;
+/// Writes before, on a directory that was used: enough for its journal to be longer than every
+/// other file, so that a limit on the length of files meets the journal alone.
+const USED_WRITES: u32 = 300;
+/// Within so many bytes beyond the end of the journal a write is cut short. The workload writes
+/// more than that.
+const SHORT_WITHIN: u32 = 8_000;
+/// For so many failing calls one write is cut short.
+const CALLS_A_SHORT_WRITE: usize = 4;
 /// What must always end the process: nobody knows then what is on disk.
 const DECISIVE: [&str; 9] = [
-    "write", "pwrite64", "writev", "pwritev", "fsync", "fdatasync", "ftruncate", "rename", "renameat",
+    "write",
+    "pwrite64",
+    "writev",
+    "pwritev",
+    "fsync",
+    "fdatasync",
+    "ftruncate",
+    "rename",
+    "renameat",
 ];
 /// Files whose failures may pass: the server does without, or tries again in time.
 const TOLERATED: [(&str, &str); 3] = [
@@ -66,6 +82,8 @@ pub struct Summary {
     pub not_met: u32,
     /// How often the server ended, and how often it went on, by the reason why it may.
     pub ended: u32,
+    /// Writes that were cut short at a byte chosen by chance, after which it ended.
+    pub short_writes: u32,
     /// See [`Summary::ended`].
     pub went_on: BTreeMap<String, u32>,
     /// What was found of what the clients were told.
@@ -82,14 +100,15 @@ impl fmt::Display for Summary {
         };
         write!(
             f,
-            "{} of {} failures tried ({} not met): {}; ended {}, went on: {}; {} acknowledged \
-             writes there, 0 lost, {} unanswered applied, {} not; {:.1} s",
+            "{} of {} failures tried ({} not met): {}; ended {}, went on: {}; {} writes cut short, \
+             ended after each; {} acknowledged writes there, 0 lost, {} unanswered applied, {} not; {:.1} s",
             self.tried,
             self.known,
             self.not_met,
             counts(&self.injected),
             self.ended,
             counts(&self.went_on),
+            self.short_writes,
             self.found.kept,
             self.found.applied,
             self.found.not_applied,
@@ -136,6 +155,13 @@ pub async fn run(
         summary.took = began.elapsed();
         progress.tell(|| format!("failing calls: {summary}"));
     }
+    for _ in 0..summary.tried.div_ceil(CALLS_A_SHORT_WRITE) {
+        let beyond = 1 + random.below(SHORT_WITHIN);
+        let tried = sweep.try_short_write(beyond, &mut summary).await;
+        tried.with_context(|| format!("a write cut short {beyond} bytes on, {plan:?}"))?;
+        summary.took = began.elapsed();
+        progress.tell(|| format!("short writes: {summary}"));
+    }
     Ok(Outcome::Done(summary))
 }
 
@@ -151,7 +177,7 @@ impl Sweep {
         let data = directory.join("data");
         let mut template = Solo::prepare(directory, &data).await?;
         template.create().await?;
-        ensure!(template.write(WRITES).await?, "the template does not take writes");
+        ensure!(template.write(USED_WRITES).await?, "the template does not take writes");
         template.server.kill()?;
         Ok(Self { directory: directory.to_owned(), used: Tree::read(&data)?, template })
     }
@@ -237,6 +263,23 @@ impl Sweep {
         } else {
             summary.ended += 1;
         }
+        self.require_kept(&mut solo, summary).await
+    }
+
+    /// Files cannot grow beyond a byte: the write that would is cut short there, the rest of it
+    /// fails. The signal that comes with it is ignored, as it is not ours.
+    async fn try_short_write(&mut self, beyond: u32, summary: &mut Summary) -> anyhow::Result<()> {
+        let mut journals = self.used.files().iter().filter(|(path, _)| path.ends_with("0.jnl"));
+        let (_, journal) = journals.next().context("no journal")?;
+        let limit = u64::try_from(journal.bytes.len())? + u64::from(beyond);
+        let (mut solo, _) = self.prepare(false).await?;
+        let wrapper = ["env", "--ignore-signal=XFSZ", "prlimit"].map(ToOwned::to_owned);
+        solo.server.wrap([&wrapper[..], &[format!("--fsize={limit}")]].concat());
+        work(&mut solo, false).await?;
+        solo.server.wrap(Vec::new());
+        let status = solo.status.context("it did not end")?;
+        ensure!(!status.success(), "it went on:\n{}", solo.server.output());
+        summary.short_writes += 1;
         self.require_kept(&mut solo, summary).await
     }
 

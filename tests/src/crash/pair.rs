@@ -269,9 +269,10 @@ impl Pair {
     /// What both printed last.
     #[must_use]
     pub fn outputs(&self) -> String {
-        let outputs = self.machines.iter().map(|machine| {
-            format!("--- {}:\n{}", machine.server.name(), machine.server.output())
-        });
+        let outputs = self
+            .machines
+            .iter()
+            .map(|machine| format!("--- {}:\n{}", machine.server.name(), machine.server.output()));
         outputs.collect::<Vec<_>>().join("\n")
     }
 

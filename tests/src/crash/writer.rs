@@ -103,8 +103,7 @@ impl Writer {
     /// # Errors
     /// A server answered what it never should.
     pub async fn run(&mut self, shared: Shared) -> anyhow::Result<Done> {
-        let mut connections: Vec<Option<Client>> =
-            shared.addresses.iter().map(|_| None).collect();
+        let mut connections: Vec<Option<Client>> = shared.addresses.iter().map(|_| None).collect();
         let mut done = Done::default();
         while !shared.stop.get() {
             let first = self.random_key();

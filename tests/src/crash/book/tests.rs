@@ -60,7 +60,8 @@ fn a_refused_write_must_not_be_there() {
 fn a_power_loss_takes_the_newest_only_and_leaves_no_hole() {
     let window = |kept_until| [Loss { server: 0, kept_until }];
     let found = check(value("a1"), value("b1"), &window(30));
-    let lost = Found { kept: 2, lost: 1, oldest_lost: Some(35), not_applied: 1, ..Found::default() };
+    let lost =
+        Found { kept: 2, lost: 1, oldest_lost: Some(35), not_applied: 1, ..Found::default() };
     assert_eq!(found, Ok(lost));
     assert!(check(value("a1"), value("b1"), &window(36)).is_err(), "older than the window");
     assert!(check(value("a1"), value("b2"), &window(0)).is_err(), "a later write is there");
