@@ -4,8 +4,8 @@
 //! then on nothing reaches the device any more, neither data nor journal. What the kernel had
 //! written before stays, so this is a disk without a volatile cache of its own.
 //!
-//! The call is made by perl, which is on every Debian (`perl-base` is essential): no safe wrapper of
-//! this ioctl exists, and this repository has no unsafe code.
+//! The call is made by perl, which is on every Debian (`perl-base` is essential): no safe wrapper
+//! of this ioctl exists, and this repository has no unsafe code.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

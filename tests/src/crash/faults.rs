@@ -101,7 +101,8 @@ impl fmt::Display for Summary {
         write!(
             f,
             "{} of {} failures tried ({} not met): {}; ended {}, went on: {}; {} writes cut short, \
-             ended after each; {} acknowledged writes there, 0 lost, {} unanswered applied, {} not; {:.1} s",
+             ended after each; {} acknowledged writes there, 0 lost, {} unanswered applied, {} \
+             not; {:.1} s",
             self.tried,
             self.known,
             self.not_met,

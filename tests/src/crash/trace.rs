@@ -59,7 +59,10 @@ pub struct Kind {
 pub fn by_file(calls: &[Call]) -> BTreeMap<Kind, u32> {
     let mut counts: BTreeMap<(Kind, u32), u32> = BTreeMap::new();
     for call in calls {
-        let Some(file) = call.file.clone().filter(|file| !file.contains("/.tmp")) else { continue };
+        let Some(file) = call.file.clone() else { continue };
+        if file.rsplit('/').next().is_some_and(|name| name.starts_with(".tmp")) {
+            continue;
+        }
         let kind = Kind { name: call.name.clone(), file: Some(file) };
         *counts.entry((kind, call.thread)).or_default() += 1;
     }
