@@ -4,6 +4,7 @@
 //! - A damaged batch in the middle of the journal is not told from a torn tail (its issue 311):
 //!   depending on where the damage lies, what follows is dropped or opening fails. Decisions about
 //!   ownership therefore live in a file of their own, stamped with the store's sequence.
+//! - The number of a batch in the journal has no checksum; `journal.rs` looks at the numbers first.
 //! - A key that stands twice in one batch gets one sequence number for both; so batches come here
 //!   without repeated keys.
 //! - It locks the journal while it syncs it, so who commits then waits for the disk. A sync
@@ -27,6 +28,7 @@ use fjall::{
 };
 
 use super::error::{OpenError, StoreError};
+use super::journal;
 
 /// A sorted table of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,6 +125,7 @@ struct Journal {
 impl FjallEngine {
     /// Opens or creates the engine's files in a directory of their own.
     pub fn open(path: &Path, sizes: EngineSizes) -> Result<Self, OpenError> {
+        check_journals(path)?;
         let open = || -> fjall::Result<Self> {
             let db = Database::builder(path)
                 .cache_size(sizes.cache_bytes)
@@ -251,13 +254,36 @@ fn journal_path(dir: &Path, number: u64) -> PathBuf {
 }
 
 fn newest_journal(dir: &Path) -> Result<u64, StoreError> {
-    let mut newest = None;
+    let newest = journals(dir)?.into_iter().max();
+    newest.ok_or_else(|| StoreError::Stopped("the engine's journal is gone".into()))
+}
+
+/// The numbers of the journals in a directory.
+fn journals(dir: &Path) -> io::Result<Vec<u64>> {
+    let mut numbers = Vec::new();
     for entry in std::fs::read_dir(dir)? {
         let name = entry?.file_name();
         let number = name.to_str().and_then(|name| name.strip_suffix(".jnl"));
-        newest = newest.max(number.and_then(|number| number.parse().ok()));
+        numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
     }
-    newest.ok_or_else(|| StoreError::Stopped("the engine's journal is gone".into()))
+    Ok(numbers)
+}
+
+fn check_journals(dir: &Path) -> Result<(), OpenError> {
+    let mut numbers = match journals(dir) {
+        Ok(numbers) => numbers,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(OpenError::from_io(dir, error)),
+    };
+    numbers.sort_unstable();
+    let mut last = 0;
+    for number in numbers {
+        let path = journal_path(dir, number);
+        let checked = journal::check_order(&path, last);
+        let checked = checked.map_err(|error| OpenError::from_io(&path, error))?;
+        last = checked.map_err(|detail| OpenError::Corrupt { path, detail })?;
+    }
+    Ok(())
 }
 
 fn store_error(error: fjall::Error) -> StoreError {

@@ -8,6 +8,7 @@ mod clock;
 mod engine;
 mod error;
 mod format;
+mod journal;
 mod memory;
 mod pipeline;
 mod record;

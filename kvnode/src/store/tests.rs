@@ -3,6 +3,7 @@
 mod arcs;
 mod clock;
 mod crash;
+mod journal;
 mod model;
 mod opening;
 mod pipeline;
