@@ -4,12 +4,8 @@ use std::process::Command;
 
 use crate::stage::Report;
 use crate::{
-    e2e, foreign, fuzz, model, planted, porcupine, redis_tools, release, simulation, tidy,
+    crash, e2e, foreign, fuzz, model, planted, porcupine, redis_tools, release, simulation, tidy,
 };
-use crate::{crash, e2e, foreign, model, redis_tools, release, root, simulation, tidy};
-
-/// How long each fuzz target runs in `cargo xtask ci`.
-const FUZZ_SECONDS: u32 = 30;
 
 /// What to run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
