@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::stage::Report;
 use crate::{
-    crash, e2e, foreign, fuzz, model, planted, porcupine, redis_tools, release, simulation, tidy,
+    e2e, foreign, fuzz, model, planted, porcupine, redis_tools, release, simulation, tidy,
 };
 
 /// What to run.
@@ -79,7 +79,6 @@ fn end_to_end(report: &mut Report, options: Options) -> anyhow::Result<()> {
     }
     report.run("end-to-end tests", &mut tests)?;
     foreign::stages(report, options)?;
-    crash::stages(report, options)?;
     e2e::stages(report, options)
 }
 
