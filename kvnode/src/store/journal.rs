@@ -4,7 +4,7 @@
 //! of that flipped, a later write counts as an earlier one, and the value that it replaced comes
 //! back. Batches stand in the order of their numbers, so that damage shows.
 //!
-//! Where the form of a batch is broken the look ends, as that may be a torn end; the engine decides.
+//! Where the form of a batch is broken the look ends: that may be a torn end; the engine decides.
 //!
 //! Form, numbers little-endian: a batch begins with 1, the count of its items (4 bytes) and its
 //! number (8). An item is 2, kind, compression, table (8), length of the key (2), length of the
