@@ -53,7 +53,7 @@ impl Coordinator {
         for server in servers.iter().filter(|_| !is_begun) {
             let arcs = owners.arcs_where(|owner| owner == server.name());
             server.change("PUT", "ring", &json!({ "term": TERM, "document": first })).await?;
-            let grant = json!({ "term": TERM, "arcs": arcs, "epoch": 1 });
+            let grant = json!({ "term": TERM, "ring_epoch": 1, "arcs": arcs, "epoch": 1 });
             server.change("POST", "grant", &grant).await?;
         }
         self.document = Some(first);
