@@ -62,6 +62,10 @@ pub(crate) struct LocalArgs {
     /// The most that one server streams to others in a second, in bytes [default: no bound]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1_024..))]
     max_bytes_per_second: Option<u64>,
+    /// The address by which servers, router and coordinator reach each other, where a proxy passes
+    /// its ports on to 127.0.0.1. For tests of broken networks
+    #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), hide = true)]
+    reached_at: IpAddr,
 }
 
 const EXAMPLES: &str = "\
@@ -125,5 +129,5 @@ pub(crate) fn run(args: &LocalArgs) -> Result<(), Failure> {
     ports::settle(&servers.collect::<Vec<u16>>(), wait);
     data.store(&cluster).map_err(Failure::storage)?;
 
-    block_on(supervisor::run(data, cluster, http.address, console))
+    block_on(supervisor::run(data, cluster, http.address, args.reached_at, console))
 }

@@ -15,6 +15,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::network::Party;
 use crate::process::{Process, children_of, send, send_to_group, wait_gone};
 use crate::status::Status;
 use crate::{http, wait};
@@ -37,11 +38,13 @@ pub struct Options {
     pub durability: &'static str,
     /// More arguments, as on the command line.
     pub more: Vec<String>,
+    /// What its processes find in their environment besides.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { nodes: 3, durability: "everysec", more: Vec::new() }
+        Self { nodes: 3, durability: "everysec", more: Vec::new(), environment: Vec::new() }
     }
 }
 
@@ -143,6 +146,7 @@ impl LocalCluster {
             .arg("--durability")
             .arg(self.options.durability)
             .args(&self.options.more)
+            .envs(self.options.environment.iter().cloned())
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::from(log.try_clone()?))
@@ -300,6 +304,46 @@ impl LocalCluster {
     /// The cluster does not run.
     pub fn process_ids(&self) -> anyhow::Result<BTreeSet<u32>> {
         Ok(self.processes()?.into_iter().map(|process| process.id).collect())
+    }
+
+    /// The names of the servers that have a process.
+    ///
+    /// # Errors
+    /// The cluster does not run.
+    pub fn running_servers(&self) -> anyhow::Result<Vec<String>> {
+        let processes = self.processes()?;
+        let nodes = processes.iter().filter(|process| process.is("node", ""));
+        let mut names: Vec<String> = nodes.filter_map(|node| node.option("--name")).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// The process of a part of the cluster, by its id.
+    ///
+    /// # Errors
+    /// There is no such process.
+    pub fn process_of(&self, party: &Party) -> anyhow::Result<u32> {
+        match party {
+            Party::Server(name) => Ok(self.process("node", name)?.id),
+            Party::Router => Ok(self.process("router", "")?.id),
+            Party::Coordinator => Ok(self.supervisor.as_ref().context("it does not run")?.id()),
+        }
+    }
+
+    /// Kills everything without notice, at the same time, and waits until it is gone.
+    ///
+    /// # Errors
+    /// It does not go.
+    pub async fn kill_all(&mut self) -> anyhow::Result<()> {
+        let mut supervisor = self.supervisor.take().context("it does not run")?;
+        supervisor.kill()?;
+        let children = children_of(supervisor.id());
+        for child in &children {
+            // One that has ended is as good as killed.
+            let _ = child.kill();
+        }
+        supervisor.wait()?;
+        wait_gone(&children).await
     }
 
     /// Kills one server's process without notice.

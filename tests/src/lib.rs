@@ -4,24 +4,31 @@
 //! Nothing here uses the code under test to read or to judge what it answers, with one exception:
 //! the ring itself ([`ring`]), from which the expected owner of each key is computed.
 
+pub mod append;
 pub mod client_error;
 pub mod cluster;
 pub mod crash;
 pub mod differential;
 pub mod history;
+pub mod counter;
+pub mod disk;
 pub mod http;
 pub mod inventory;
 pub mod ledger;
 pub mod load;
 pub mod metrics;
+pub mod network;
+pub mod order;
 pub mod outage;
 mod process;
 pub mod random;
 pub mod register;
 pub mod resp;
 pub mod server;
+pub mod sequence;
 pub mod status;
 pub mod story;
+pub mod torture;
 pub mod wait;
 pub mod workload;
 

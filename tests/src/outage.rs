@@ -12,6 +12,10 @@ pub enum Victim {
     Server(String),
     /// A router: connections through it break.
     Router,
+    /// All of it: any key may be refused meanwhile, and any connection may break.
+    Everything,
+    /// The room on the disk.
+    Disk,
 }
 
 /// A time in which something was not there.
@@ -19,26 +23,42 @@ pub enum Victim {
 pub struct Outage {
     /// What.
     pub victim: Victim,
-    /// Since when, in milliseconds since 1970.
+    /// Since when, in milliseconds on the clock of the errors.
     pub from_ms: u64,
     /// When it was seen to serve again.
     pub until_ms: u64,
 }
 
 impl Outage {
-    fn explains(&self, error: &KeyError, rings: &[ArcMap<String>]) -> bool {
-        if error.answered_ms < self.from_ms || error.called_ms > self.until_ms {
+    /// Whether an error is explained by this: by its kind, the keys that it was about, and the
+    /// times of the operation.
+    #[must_use]
+    pub fn explains(
+        &self,
+        kind: ErrorKind,
+        keys: &[&str],
+        (called_ms, answered_ms): (u64, u64),
+        rings: &[ArcMap<String>],
+    ) -> bool {
+        if answered_ms < self.from_ms || called_ms > self.until_ms {
             return false;
         }
-        match (&self.victim, error.kind, &error.key) {
-            (Victim::Router, ErrorKind::Connection, _) => true,
-            (Victim::Server(name), ErrorKind::TryAgain | ErrorKind::OutcomeUnknown, Some(key)) => {
-                let point = Point::of(key.as_bytes());
-                rings.iter().any(|ring| ring.get(point).is_some_and(|owner| owner == name))
+        let refused = matches!(kind, ErrorKind::TryAgain | ErrorKind::OutcomeUnknown);
+        match &self.victim {
+            Victim::Router => kind == ErrorKind::Connection,
+            Victim::Server(name) => refused && keys.iter().any(|key| had(name, key, rings)),
+            Victim::Everything => {
+                refused || matches!(kind, ErrorKind::Connection | ErrorKind::Loading)
             }
-            _ => false,
+            Victim::Disk => kind == ErrorKind::DiskFull,
         }
     }
+}
+
+/// Whether a server had a key by one of the rings.
+fn had(server: &str, key: &str, rings: &[ArcMap<String>]) -> bool {
+    let point = Point::of(key.as_bytes());
+    rings.iter().any(|ring| ring.get(point).is_some_and(|owner| owner == server))
 }
 
 /// The errors that no outage explains: at another time, or on arcs that the server had by none of
@@ -49,8 +69,12 @@ pub fn unexplained<'a>(
     outages: &[Outage],
     rings: &[ArcMap<String>],
 ) -> Vec<&'a KeyError> {
+    let explains = |outage: &Outage, error: &KeyError| {
+        let keys: Vec<&str> = error.key.as_deref().into_iter().collect();
+        outage.explains(error.kind, &keys, (error.called_ms, error.answered_ms), rings)
+    };
     let errors = report.error_list.iter();
-    errors.filter(|error| !outages.iter().any(|outage| outage.explains(error, rings))).collect()
+    errors.filter(|error| !outages.iter().any(|outage| explains(outage, error))).collect()
 }
 
 #[cfg(test)]

@@ -76,6 +76,53 @@ pub(crate) fn children_of(parent: u32) -> Vec<Process> {
         .collect()
 }
 
+/// The number of a socket, as the kernel has it.
+pub(crate) type SocketNumber = u64;
+
+/// The socket with this local port that is connected to that remote port.
+pub(crate) fn connection(local: u16, remote: u16) -> Option<SocketNumber> {
+    sockets().find(|socket| (socket.local, socket.remote) == (local, remote)).map(|it| it.number)
+}
+
+/// The port on which a process listens, where it is one.
+pub(crate) fn listening_port(id: u32) -> Option<u16> {
+    let own = sockets_of(id);
+    let mut listening =
+        sockets().filter(|socket| socket.remote == 0 && own.contains(&socket.number));
+    listening.next().map(|socket| socket.local)
+}
+
+/// Whether a process has this socket.
+pub(crate) fn has_socket(id: u32, number: SocketNumber) -> bool {
+    sockets_of(id).contains(&number)
+}
+
+fn sockets_of(id: u32) -> Vec<SocketNumber> {
+    let files = fs::read_dir(format!("/proc/{id}/fd")).into_iter().flatten().flatten();
+    let links = files.filter_map(|file| fs::read_link(file.path()).ok());
+    links
+        .filter_map(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok())
+        .collect()
+}
+
+struct Socket {
+    local: u16,
+    remote: u16,
+    number: SocketNumber,
+}
+
+/// Every TCP socket of this machine, as of /proc/net/tcp; a remote port of 0 is that of a listener.
+fn sockets() -> impl Iterator<Item = Socket> {
+    let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    let port = |address: &str| u16::from_str_radix(address.rsplit(':').next()?, 16).ok();
+    let parse = move |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (local, remote) = (port(words.get(1)?)?, port(words.get(2)?)?);
+        Some(Socket { local, remote, number: words.get(9)?.parse().ok()? })
+    };
+    table.lines().skip(1).filter_map(parse).collect::<Vec<_>>().into_iter()
+}
+
 fn parent_of(id: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     stat.rsplit(") ").next()?.split(' ').nth(1)?.parse().ok()

@@ -1,11 +1,9 @@
 //! A full disk: writes are refused with the remedy, reads and deletions go on, nothing that was
 //! acknowledged is lost, and with more room the writes are taken again.
 
-use std::path::Path;
-use std::process::Command;
-
 use anyhow::ensure;
 use e2e::cluster::{LocalCluster, Options};
+use e2e::disk::Disk;
 use e2e::resp::Client;
 use e2e::scenario;
 
@@ -17,7 +15,7 @@ const WRITES_MAX: u32 = 16_000;
 fn a_full_disk_refuses_writes_and_loses_nothing() -> anyhow::Result<()> {
     scenario(async {
         let directory = tempfile::tempdir()?;
-        let Some(_disk) = Disk::mount(directory.path())? else {
+        let Some(disk) = Disk::mount(directory.path(), "256M")? else {
             println!("    skipped: a small disk can be mounted by root only");
             return Ok(());
         };
@@ -41,7 +39,7 @@ fn a_full_disk_refuses_writes_and_loses_nothing() -> anyhow::Result<()> {
         ensure!(client.words("EXISTS fill:0").await? == "0", "a deleted key came back");
         require_all_but_the_first(&mut client, written).await?;
 
-        Disk::resize(directory.path(), "1G")?;
+        disk.resize("1G")?;
         e2e::wait::until("writes are taken again", std::time::Duration::from_secs(10), || async {
             let mut client = Client::connect(&cluster.resp()).await.map_err(|e| e.to_string())?;
             match client.words("SET fill:0 again").await {
@@ -95,28 +93,4 @@ fn value(number: u32) -> Vec<u8> {
         bytes.extend_from_slice(&state.to_le_bytes());
     }
     bytes
-}
-
-/// A small file system in memory, unmounted when dropped.
-struct Disk<'a>(&'a Path);
-
-impl<'a> Disk<'a> {
-    fn mount(path: &'a Path) -> anyhow::Result<Option<Self>> {
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=256M", "tmpfs"]).arg(path);
-        Ok(mount.output()?.status.success().then_some(Self(path)))
-    }
-
-    fn resize(path: &Path, size: &str) -> anyhow::Result<()> {
-        let mut mount = Command::new("mount");
-        mount.args(["-o", &format!("remount,size={size}")]).arg(path);
-        ensure!(mount.status()?.success(), "cannot resize {}", path.display());
-        Ok(())
-    }
-}
-
-impl Drop for Disk<'_> {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(self.0).output();
-    }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,11 +24,20 @@ const STOP_GRACE: Duration = Duration::from_secs(20);
 /// Where servers are reached, by name.
 type Addresses = BTreeMap<String, ServerAddresses>;
 
+/// How the processes of a cluster find each other.
+#[derive(Clone, Debug)]
+pub(super) struct Meeting {
+    /// The address of the servers' ports for everybody else.
+    pub(super) reached_at: IpAddr,
+    /// Where the coordinator answers.
+    pub(super) coordinator_url: String,
+}
+
 /// All servers that have a process.
 pub(super) struct Fleet {
     data: DataDir,
     console: Console,
-    coordinator_url: String,
+    meeting: Meeting,
     addresses: watch::Sender<Addresses>,
     state: Mutex<State>,
 }
@@ -44,11 +53,11 @@ impl Fleet {
         data: DataDir,
         cluster: ClusterFile,
         console: Console,
-        coordinator_url: String,
+        meeting: Meeting,
     ) -> Self {
         let state = Mutex::new(State { cluster, keepers: BTreeMap::new() });
         let addresses = watch::Sender::new(Addresses::new());
-        Self { data, console, coordinator_url, addresses, state }
+        Self { data, console, meeting, addresses, state }
     }
 
     /// Where the servers are reached, with each change.
@@ -152,14 +161,14 @@ impl Fleet {
             self.data.store(&state.cluster)?;
         }
         self.addresses.send_if_modified(|addresses| {
-            let new = addresses_of(chosen);
+            let new = addresses_of(self.meeting.reached_at, chosen);
             addresses.insert(name.to_owned(), new.clone()) != Some(new)
         });
         Ok(self.arguments(&state.cluster, name, chosen))
     }
 
     fn arguments(&self, cluster: &ClusterFile, name: &str, ports: Ports) -> Vec<OsString> {
-        let addresses = addresses_of(ports);
+        let addresses = addresses_of(Ipv4Addr::LOCALHOST.into(), ports);
         let mut arguments: Vec<OsString> = vec!["node".into()];
         let mut push = |option: &str, value: OsString| arguments.extend([option.into(), value]);
         push("--name", name.into());
@@ -168,7 +177,7 @@ impl Fleet {
         push("--resp", addresses.resp.into());
         push("--http", addresses.http.into());
         push("--peer", addresses.peer.into());
-        push("--coordinator", self.coordinator_url.clone().into());
+        push("--coordinator", self.meeting.coordinator_url.clone().into());
         push("--durability", cluster.durability.as_str().into());
         arguments.push("--exit-with-stdin".into());
         arguments
@@ -179,8 +188,8 @@ impl Fleet {
     }
 }
 
-fn addresses_of(ports: Ports) -> ServerAddresses {
-    let address = |port| format!("{}:{port}", Ipv4Addr::LOCALHOST);
+fn addresses_of(ip: IpAddr, ports: Ports) -> ServerAddresses {
+    let address = |port| SocketAddr::new(ip, port).to_string();
     ServerAddresses {
         resp: address(ports.resp),
         http: address(ports.http),

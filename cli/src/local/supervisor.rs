@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::cluster_file::ClusterFile;
 use super::data_dir::DataDir;
-use super::fleet::Fleet;
+use super::fleet::{Fleet, Meeting};
 use super::http::{self, Api};
 use super::keeper::Keeper;
 use super::ready;
@@ -36,19 +36,21 @@ pub(super) async fn run(
     data: DataDir,
     cluster: ClusterFile,
     public: SocketAddr,
+    reached_at: IpAddr,
     console: Console,
 ) -> Result<(), Failure> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .await
         .context("listen on the loopback address")?;
     let address = listener.local_addr().context("find the coordinator's address")?;
-    let coordinator_url = format!("http://{address}");
+    let coordinator_url = format!("http://{}", SocketAddr::new(reached_at, address.port()));
 
     let store = FileRingStore::new(data.ring_document());
     let config = coordinator_config(&cluster);
     let wanted = cluster.wanted.clone();
     let resp = SocketAddr::new(public.ip(), cluster.resp_port);
-    let fleet = Arc::new(Fleet::new(data, cluster, console.clone(), coordinator_url.clone()));
+    let meeting = Meeting { reached_at, coordinator_url: coordinator_url.clone() };
+    let fleet = Arc::new(Fleet::new(data, cluster, console.clone(), meeting));
     let coordinator = Coordinator::start(config, store, fleet.watch_addresses())
         .await
         .map_err(|error| Failure::storage(error.into()))?;

@@ -14,7 +14,7 @@ use crate::cluster_api::RemoveServers;
 use crate::cluster_client::{ClusterClient, block_on};
 use crate::local::cluster_file::ClusterFile;
 use crate::local::data_dir::DataDir;
-use crate::local::fleet::Fleet;
+use crate::local::fleet::{Fleet, Meeting};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -57,7 +57,9 @@ fn check(requests: &[(&str, &str, &str, u16, &str)]) -> Vec<String> {
     block_on(async {
         let store = FileRingStore::new(data.ring_document());
         let config = CoordinatorConfig::new(ClusterId(7), cluster.wanted.clone());
-        let fleet = Arc::new(Fleet::new(data, cluster, Console::new(), String::new()));
+        let reached_at = Ipv4Addr::LOCALHOST.into();
+        let meeting = Meeting { reached_at, coordinator_url: String::new() };
+        let fleet = Arc::new(Fleet::new(data, cluster, Console::new(), meeting));
         let coordinator = Coordinator::start(config, store, fleet.watch_addresses())
             .await
             .expect("a coordinator");

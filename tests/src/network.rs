@@ -1,0 +1,209 @@
+//! Shell. The network between the processes of a cluster: a proxy of our own through which they
+//! reach each other, and which delays, holds, breaks or forgets what they send.
+//!
+//! `ringkv local --reached-at IP` listens on 127.0.0.1 and tells everybody that its ports are at IP;
+//! the proxy takes the same ports there. Who connects is looked up in /proc, so that a rule can be
+//! for one link alone.
+
+mod connection;
+mod rules;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context;
+use serde::Deserialize;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use crate::process::{self, Process};
+use connection::Ends;
+pub use rules::{Effect, Party, Rule, Rules, Whom};
+
+/// Where the processes of a cluster believe each other to be.
+pub const REACHED_AT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+/// How often it is looked whether there are new ports.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// A running proxy.
+pub struct Network {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<anyhow::Result<()>>>,
+}
+
+struct Shared {
+    /// The file in which the ports of the servers stand.
+    cluster_file: PathBuf,
+    supervisor: AtomicU32,
+    rules: watch::Sender<Rules>,
+    stop: AtomicBool,
+    connections: AtomicU64,
+    unknown: AtomicU64,
+}
+
+impl Network {
+    /// Starts the proxy for a cluster whose data lies there.
+    ///
+    /// # Errors
+    /// No thread.
+    pub fn start(data: &Path) -> anyhow::Result<Self> {
+        let shared = Arc::new(Shared {
+            cluster_file: data.join("cluster.json"),
+            supervisor: AtomicU32::new(0),
+            rules: watch::Sender::new(Rules::default()),
+            stop: AtomicBool::new(false),
+            connections: AtomicU64::new(0),
+            unknown: AtomicU64::new(0),
+        });
+        let thread = std::thread::Builder::new().name("network".to_owned()).spawn({
+            let shared = Arc::clone(&shared);
+            move || crate::scenario(run(shared))
+        })?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Tells it which process is the supervisor now.
+    pub fn set_supervisor(&self, id: u32) {
+        self.shared.supervisor.store(id, Ordering::Relaxed);
+    }
+
+    /// From now on these rules hold, and no others.
+    pub fn set_rules(&self, rules: Rules) {
+        self.shared.rules.send_replace(rules);
+    }
+
+    /// How many connections there were, and of how many nobody knows who made them.
+    #[must_use]
+    pub fn connections(&self) -> (u64, u64) {
+        let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        (of(&self.shared.connections), of(&self.shared.unknown))
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        if let Some(Ok(Err(error))) = self.thread.take().map(JoinHandle::join) {
+            eprintln!("the proxy failed: {error:#}");
+        }
+    }
+}
+
+async fn run(shared: Arc<Shared>) -> anyhow::Result<()> {
+    let mut listeners: BTreeMap<(u16, Party), tokio::task::JoinHandle<()>> = BTreeMap::new();
+    while !shared.stop.load(Ordering::Relaxed) {
+        let ports = shared.ports();
+        listeners.retain(|port, listener| {
+            let stays = ports.contains(port);
+            if !stays {
+                listener.abort();
+            }
+            stays
+        });
+        for port in ports {
+            if listeners.contains_key(&port) {
+                continue;
+            }
+            // Where the port is still in use by the one before, the next look takes it.
+            if let Ok(listener) = TcpListener::bind((REACHED_AT, port.0)).await {
+                let task = accept(listener, port.clone(), Arc::clone(&shared));
+                listeners.insert(port, tokio::task::spawn_local(task));
+            }
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Ok(())
+}
+
+async fn accept(listener: TcpListener, (port, to): (u16, Party), shared: Arc<Shared>) {
+    loop {
+        let Ok((client, peer)) = listener.accept().await else { continue };
+        shared.connections.fetch_add(1, Ordering::Relaxed);
+        let (to, rules) = (to.clone(), shared.rules.subscribe());
+        let address = format!("{}:{port}", Ipv4Addr::LOCALHOST);
+        let from = shared.who(peer.port(), port);
+        tokio::task::spawn_local(async move {
+            match from {
+                Some(from) => connection::pass(client, &address, &Ends { from, to }, rules).await,
+                None => pass_plainly(client, &address).await,
+            }
+        });
+    }
+}
+
+/// For those who are no part of the cluster, such as a test that looks at a disk.
+async fn pass_plainly(mut client: TcpStream, address: &str) {
+    if let Ok(mut server) = TcpStream::connect(address).await {
+        // Its end, however it comes, is the end of both sides.
+        let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+    }
+}
+
+/// The part of cluster.json that is needed here.
+#[derive(Deserialize)]
+struct ClusterFile {
+    servers: Vec<ServerEntry>,
+}
+
+#[derive(Deserialize)]
+struct ServerEntry {
+    name: String,
+    ports: Ports,
+}
+
+#[derive(Deserialize)]
+struct Ports {
+    resp: u16,
+    http: u16,
+    peer: u16,
+}
+
+impl Shared {
+    /// Every port to be taken, with whom it leads to.
+    fn ports(&self) -> Vec<(u16, Party)> {
+        let coordinator = process::listening_port(self.supervisor.load(Ordering::Relaxed));
+        let mut ports: Vec<_> =
+            coordinator.map(|port| (port, Party::Coordinator)).into_iter().collect();
+        let json = fs::read(&self.cluster_file).unwrap_or_default();
+        let servers = serde_json::from_slice::<ClusterFile>(&json).map(|file| file.servers);
+        for ServerEntry { name, ports: Ports { resp, http, peer } } in servers.unwrap_or_default() {
+            let known = [resp, http, peer].into_iter().filter(|port| *port != 0);
+            ports.extend(known.map(|port| (port, Party::Server(name.clone()))));
+        }
+        ports
+    }
+
+    /// Which process of the cluster has the connection between these ports.
+    fn who(&self, local: u16, remote: u16) -> Option<Party> {
+        let supervisor = self.supervisor.load(Ordering::Relaxed);
+        let found = process::connection(local, remote).context("no such connection").ok().and_then(
+            |socket| {
+                if process::has_socket(supervisor, socket) {
+                    return Some(Party::Coordinator);
+                }
+                let children = process::children_of(supervisor);
+                children.iter().find(|child| process::has_socket(child.id, socket)).and_then(party)
+            },
+        );
+        if found.is_none() {
+            self.unknown.fetch_add(1, Ordering::Relaxed);
+        }
+        found
+    }
+}
+
+fn party(process: &Process) -> Option<Party> {
+    if process.is("router", "") {
+        return Some(Party::Router);
+    }
+    process.is("node", "").then(|| process.option("--name").map(Party::Server)).flatten()
+}
+
+#[cfg(test)]
+mod tests;
