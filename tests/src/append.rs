@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::order::{Span, inversion};
+use crate::order::{Gap, Span, Step, inversion, require_steps};
 
 /// What is appended. No two appends have the same one.
 pub type Token = u32;
@@ -63,6 +63,13 @@ pub enum Violation {
         /// What is there.
         found: Option<Token>,
     },
+    /// A place that no append can have filled, although more was there at a time.
+    NobodyAppended {
+        /// The place, from 1.
+        place: u64,
+        /// The time.
+        seen: u64,
+    },
     /// An operation that shows less than was there when it was called, or more than when it was
     /// answered.
     OutOfOrder {
@@ -88,6 +95,13 @@ impl fmt::Display for Violation {
                     "{token:08x} had been acknowledged as number {place}; there is {found:08x?}"
                 )
             }
+            Self::NobodyAppended { place, seen } => {
+                write!(
+                    f,
+                    "more than {place} tokens were there at {seen}, and nobody can have \
+                           appended number {place}"
+                )
+            }
             Self::OutOfOrder { later, earlier } => {
                 write!(f, "{later:?} was over before {earlier:?} began, and shows more")
             }
@@ -103,18 +117,34 @@ pub fn check(operations: &[Operation]) -> Result<(), Violation> {
     let list = longest_read(operations)?;
     let places = places(operations, list)?;
     let mut ordered: Vec<(u64, bool, &Operation)> = Vec::with_capacity(operations.len());
+    let mut uncertain = Vec::new();
     for operation in operations {
         match &operation.action {
             Action::Read(tokens) => ordered.push((tokens.len() as u64, true, operation)),
             Action::Appended(_, length) => ordered.push((*length, false, operation)),
-            Action::Uncertain(token) => {
-                let place = places.get(token);
-                ordered.extend(place.map(|place| (*place, false, operation)));
-            }
+            Action::Uncertain(token) => match places.get(token) {
+                Some(place) => ordered.push((*place, false, operation)),
+                None => uncertain.push(operation.called),
+            },
             Action::Refused(_) => {}
         }
     }
     ordered.sort_by_key(|(place, is_read, operation)| (*place, *is_read, operation.called));
+    require_order(&ordered)?;
+    uncertain.sort_unstable();
+    let step = |(place, is_read, operation): &(u64, bool, &Operation)| Step {
+        place: *place,
+        makes: !is_read,
+        answered: span(operation).answered,
+    };
+    let steps: Vec<Step> = ordered.iter().map(step).collect();
+    require_steps(&steps, &uncertain).map_err(|gap| match gap {
+        Gap::MadeTwice(place) => Violation::NobodyAppended { place, seen: 0 },
+        Gap::NobodyMade { place, seen } => Violation::NobodyAppended { place, seen },
+    })
+}
+
+fn require_order(ordered: &[(u64, bool, &Operation)]) -> Result<(), Violation> {
     let spans = ordered.iter().map(|(_, _, operation)| span(operation));
     let Some((later, earlier)) = inversion(spans) else { return Ok(()) };
     let operation = |index: usize| ordered.get(index).map(|(_, _, operation)| (*operation).clone());

@@ -6,10 +6,9 @@
 //! is that of a read. What lies between must have been made by increments of which nobody knows
 //! the outcome; the one that was called first is taken first.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::order::{Span, inversion};
+use crate::order::{Gap, Span, Step, inversion, require_steps};
 
 /// What a client did and what came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,36 +97,16 @@ pub fn check(operations: &[Operation]) -> Result<(), Violation> {
         }
     }
     uncertain.sort_unstable();
-    fill_gaps(&ordered, &uncertain)
-}
-
-/// Every number up to the highest that was seen was made: by whom it was acknowledged to, or else
-/// by the uncertain increments, the earliest call for the lowest number.
-fn fill_gaps(ordered: &[(u64, bool, &Operation)], uncertain: &[u64]) -> Result<(), Violation> {
-    // By number: when it, or a higher one, had been seen at the latest.
-    let mut seen_by: BTreeMap<u64, u64> = BTreeMap::new();
-    let mut earliest = u64::MAX;
-    for (number, _, operation) in ordered.iter().rev() {
-        earliest = earliest.min(operation.answered);
-        seen_by.insert(*number, earliest);
-    }
-    let mut made = 0;
-    let mut spare = uncertain.iter();
-    for (number, is_read, _) in ordered {
-        let seen = seen_by.get(number).copied().unwrap_or(u64::MAX);
-        let missing_to = if *is_read { *number } else { number.saturating_sub(1) };
-        if !*is_read && *number <= made {
-            return Err(Violation::MadeTwice(*number));
-        }
-        while made < missing_to {
-            made += 1;
-            if spare.next().is_none_or(|called| *called > seen) {
-                return Err(Violation::NobodyMade { number: made, seen });
-            }
-        }
-        made = made.max(*number);
-    }
-    Ok(())
+    let step = |(place, is_read, operation): &(u64, bool, &Operation)| Step {
+        place: *place,
+        makes: !is_read,
+        answered: operation.answered,
+    };
+    let steps: Vec<Step> = ordered.iter().map(step).collect();
+    require_steps(&steps, &uncertain).map_err(|gap| match gap {
+        Gap::MadeTwice(number) => Violation::MadeTwice(number),
+        Gap::NobodyMade { place, seen } => Violation::NobodyMade { number: place, seen },
+    })
 }
 
 #[cfg(test)]

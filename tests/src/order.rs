@@ -1,6 +1,8 @@
 //! Pure. Operations whose order is known, and whether the times of their calls and answers allow
 //! that order.
 
+use std::collections::BTreeMap;
+
 /// When an operation was called and when its answer was there ([`u64::MAX`] where none came).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
@@ -24,6 +26,64 @@ pub fn inversion(spans: impl IntoIterator<Item = Span>) -> Option<(usize, usize)
         }
     }
     None
+}
+
+/// An operation that shows how far something had grown, step by step, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// How far.
+    pub place: u64,
+    /// Whether the operation itself has made this step; else it has only seen it.
+    pub makes: bool,
+    /// When the answer was there.
+    pub answered: u64,
+}
+
+/// Steps that cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gap {
+    /// Two operations made this step.
+    MadeTwice(u64),
+    /// No operation can have made this step, which had been seen at a time, or a later one had.
+    NobodyMade {
+        /// The step.
+        place: u64,
+        /// The time.
+        seen: u64,
+    },
+}
+
+/// Requires that every step was made once: by the operation of which it is known, or else by one of
+/// those whose outcome nobody knows, the earliest call for the lowest step. Takes the operations in
+/// the order of their places, and at each place those first that make it; and the calls in order.
+///
+/// # Errors
+/// A step that cannot be.
+pub fn require_steps(ordered: &[Step], uncertain_calls: &[u64]) -> Result<(), Gap> {
+    // By place: when it, or a later one, had been seen at the latest.
+    let mut seen_by: BTreeMap<u64, u64> = BTreeMap::new();
+    let mut earliest = u64::MAX;
+    for step in ordered.iter().rev() {
+        earliest = earliest.min(step.answered);
+        seen_by.insert(step.place, earliest);
+    }
+    let mut made = 0;
+    let mut spare = uncertain_calls.iter();
+    for step in ordered {
+        let seen = seen_by.get(&step.place).copied().unwrap_or(u64::MAX);
+        if step.makes && step.place <= made {
+            return Err(Gap::MadeTwice(step.place));
+        }
+        let missing_to = if step.makes { step.place - 1 } else { step.place };
+        while made < missing_to {
+            made += 1;
+            if spare.next().is_none_or(|called| *called > seen) {
+                return Err(Gap::NobodyMade { place: made, seen });
+            }
+        }
+        made = made.max(step.place);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
