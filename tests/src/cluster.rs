@@ -480,7 +480,8 @@ pub fn binary() -> anyhow::Result<PathBuf> {
 /// There is none.
 pub fn free_port() -> anyhow::Result<u16> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let first = std::process::id();
+    // Far from the ports of other tests that have just begun, whose ids are near.
+    let first = std::process::id().wrapping_mul(61);
     for _ in PORTS {
         let number = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
         let port = PORTS.start + u16::try_from(number % u32::from(PORTS.end - PORTS.start))?;

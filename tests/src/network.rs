@@ -15,9 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use anyhow::Context;
 use serde::Deserialize;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -96,9 +95,11 @@ impl Drop for Network {
 }
 
 async fn run(shared: Arc<Shared>) -> anyhow::Result<()> {
+    let mut known = Known::default();
     let mut listeners: BTreeMap<(u16, Party), tokio::task::JoinHandle<()>> = BTreeMap::new();
     while !shared.stop.load(Ordering::Relaxed) {
-        let ports = shared.ports();
+        known.refresh(&shared);
+        let ports = known.ports();
         listeners.retain(|port, listener| {
             let stays = ports.contains(port);
             if !stays {
@@ -106,14 +107,14 @@ async fn run(shared: Arc<Shared>) -> anyhow::Result<()> {
             }
             stays
         });
-        for port in ports {
-            if listeners.contains_key(&port) {
+        for port in &ports {
+            if listeners.contains_key(port) {
                 continue;
             }
             // Where the port is still in use by the one before, the next look takes it.
             if let Ok(listener) = TcpListener::bind((REACHED_AT, port.0)).await {
                 let task = accept(listener, port.clone(), Arc::clone(&shared));
-                listeners.insert(port, tokio::task::spawn_local(task));
+                listeners.insert(port.clone(), tokio::task::spawn_local(task));
             }
         }
         tokio::time::sleep(LOOK_EVERY).await;
@@ -123,7 +124,10 @@ async fn run(shared: Arc<Shared>) -> anyhow::Result<()> {
 
 async fn accept(listener: TcpListener, (port, to): (u16, Party), shared: Arc<Shared>) {
     loop {
-        let Ok((client, peer)) = listener.accept().await else { continue };
+        let Ok((client, peer)) = listener.accept().await else {
+            tokio::time::sleep(LOOK_EVERY).await;
+            continue;
+        };
         shared.connections.fetch_add(1, Ordering::Relaxed);
         let (to, rules) = (to.clone(), shared.rules.subscribe());
         let address = format!("{}:{port}", Ipv4Addr::LOCALHOST);
@@ -164,33 +168,65 @@ struct Ports {
     peer: u16,
 }
 
-impl Shared {
-    /// Every port to be taken, with whom it leads to.
-    fn ports(&self) -> Vec<(u16, Party)> {
-        let coordinator = process::listening_port(self.supervisor.load(Ordering::Relaxed));
-        let mut ports: Vec<_> =
-            coordinator.map(|port| (port, Party::Coordinator)).into_iter().collect();
-        let json = fs::read(&self.cluster_file).unwrap_or_default();
-        let servers = serde_json::from_slice::<ClusterFile>(&json).map(|file| file.servers);
-        for ServerEntry { name, ports: Ports { resp, http, peer } } in servers.unwrap_or_default() {
-            let known = [resp, http, peer].into_iter().filter(|port| *port != 0);
-            ports.extend(known.map(|port| (port, Party::Server(name.clone()))));
+/// The ports that there are, and of when that is.
+#[derive(Default)]
+struct Known {
+    supervisor: u32,
+    coordinator: Option<u16>,
+    written: Option<SystemTime>,
+    servers: Vec<(u16, Party)>,
+}
+
+impl Known {
+    /// Looks what has changed; nothing is read twice.
+    fn refresh(&mut self, shared: &Shared) {
+        let supervisor = shared.supervisor.load(Ordering::Relaxed);
+        if supervisor != self.supervisor {
+            self.coordinator = None;
+            self.supervisor = supervisor;
         }
-        ports
+        if self.coordinator.is_none() && supervisor != 0 {
+            self.coordinator = process::listening_port(supervisor);
+        }
+        let written = fs::metadata(&shared.cluster_file).and_then(|file| file.modified()).ok();
+        if written != self.written {
+            self.written = written;
+            let json = fs::read(&shared.cluster_file).unwrap_or_default();
+            let file = serde_json::from_slice::<ClusterFile>(&json);
+            self.servers = file.map(|file| file.ports()).unwrap_or_default();
+        }
     }
 
+    /// Every port to be taken, with whom it leads to.
+    fn ports(&self) -> Vec<(u16, Party)> {
+        let coordinator = self.coordinator.map(|port| (port, Party::Coordinator));
+        coordinator.into_iter().chain(self.servers.iter().cloned()).collect()
+    }
+}
+
+impl ClusterFile {
+    fn ports(&self) -> Vec<(u16, Party)> {
+        let of = |entry: &ServerEntry| {
+            let Ports { resp, http, peer } = entry.ports;
+            [resp, http, peer].map(|port| (port, Party::Server(entry.name.clone())))
+        };
+        let all = self.servers.iter().flat_map(of);
+        // 0 stands for a port that is not chosen yet.
+        all.filter(|(port, _)| *port != 0).collect()
+    }
+}
+
+impl Shared {
     /// Which process of the cluster has the connection between these ports.
     fn who(&self, local: u16, remote: u16) -> Option<Party> {
         let supervisor = self.supervisor.load(Ordering::Relaxed);
-        let found = process::connection(local, remote).context("no such connection").ok().and_then(
-            |socket| {
-                if process::has_socket(supervisor, socket) {
-                    return Some(Party::Coordinator);
-                }
-                let children = process::children_of(supervisor);
-                children.iter().find(|child| process::has_socket(child.id, socket)).and_then(party)
-            },
-        );
+        let found = process::connection(local, remote).and_then(|socket| {
+            if process::has_socket(supervisor, socket) {
+                return Some(Party::Coordinator);
+            }
+            let children = process::children_of(supervisor);
+            children.iter().find(|child| process::has_socket(child.id, socket)).and_then(party)
+        });
         if found.is_none() {
             self.unknown.fetch_add(1, Ordering::Relaxed);
         }

@@ -81,15 +81,21 @@ pub(crate) type SocketNumber = u64;
 
 /// The socket with this local port that is connected to that remote port.
 pub(crate) fn connection(local: u16, remote: u16) -> Option<SocketNumber> {
-    sockets().find(|socket| (socket.local, socket.remote) == (local, remote)).map(|it| it.number)
+    // Only the line that is looked for is taken apart: there may be many thousands.
+    let beginning = format!(":{local:04X} ");
+    let table = fs::read_to_string(SOCKETS).unwrap_or_default();
+    let mut candidates = table.lines().filter(|line| line.contains(&beginning)).filter_map(socket);
+    candidates.find(|socket| (socket.local, socket.remote) == (local, remote)).map(|it| it.number)
 }
 
 /// The port on which a process listens, where it is one.
 pub(crate) fn listening_port(id: u32) -> Option<u16> {
     let own = sockets_of(id);
-    let mut listening =
-        sockets().filter(|socket| socket.remote == 0 && own.contains(&socket.number));
-    listening.next().map(|socket| socket.local)
+    let table = fs::read_to_string(SOCKETS).unwrap_or_default();
+    let mut listening = table.lines().filter(|line| line.contains(":0000 ")).filter_map(socket);
+    listening
+        .find(|socket| socket.remote == 0 && own.contains(&socket.number))
+        .map(|socket| socket.local)
 }
 
 /// Whether a process has this socket.
@@ -111,16 +117,15 @@ struct Socket {
     number: SocketNumber,
 }
 
-/// Every TCP socket of this machine, as of /proc/net/tcp; a remote port of 0 is that of a listener.
-fn sockets() -> impl Iterator<Item = Socket> {
-    let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+/// Every TCP socket of this machine, a line each.
+const SOCKETS: &str = "/proc/net/tcp";
+
+/// A line of [`SOCKETS`]; a remote port of 0 is that of a listener.
+fn socket(line: &str) -> Option<Socket> {
     let port = |address: &str| u16::from_str_radix(address.rsplit(':').next()?, 16).ok();
-    let parse = move |line: &str| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let (local, remote) = (port(words.get(1)?)?, port(words.get(2)?)?);
-        Some(Socket { local, remote, number: words.get(9)?.parse().ok()? })
-    };
-    table.lines().skip(1).filter_map(parse).collect::<Vec<_>>().into_iter()
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let (local, remote) = (port(words.get(1)?)?, port(words.get(2)?)?);
+    Some(Socket { local, remote, number: words.get(9)?.parse().ok()? })
 }
 
 fn parent_of(id: u32) -> Option<u32> {

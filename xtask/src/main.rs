@@ -1,4 +1,6 @@
 //! Shell. Development tasks: `cargo xtask test`, `cargo xtask ci`, and the others of [`TASKS`].
+//! Shell. Development tasks: `cargo xtask test`, `cargo xtask ci`, `cargo xtask tidy`,
+//! `cargo xtask e2e`, `cargo xtask cluster`, `cargo xtask torture`.
 
 mod cluster;
 mod crash;
@@ -14,6 +16,7 @@ mod simulation;
 mod stage;
 mod suite;
 mod tidy;
+mod torture;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,6 +40,7 @@ const TASKS: &[(&str, &str)] = &[
     ("porcupine", "a second opinion on made-up histories, or on those that a failed run has kept"),
     ("crash", "the storage crash tests; flags such as --kills 1000 --power-losses 100 --seed 7"),
     ("cluster", "a real Kubernetes of several nodes on this machine: up, down and more"),
+    ("torture", "real clusters under faults and changes of size: --minutes N --seed S, --help"),
 ];
 
 fn main() -> ExitCode {
@@ -66,6 +70,7 @@ fn run(arguments: Vec<String>) -> anyhow::Result<()> {
         "porcupine" => porcupine::run(&flags),
         "crash" => crash::run(&flags),
         "cluster" => cluster::run(&flags),
+        "torture" => torture::run(&flags),
         _ => usage(),
     }
 }

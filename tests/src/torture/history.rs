@@ -160,13 +160,13 @@ mod tests {
         let sequence = |action, called| {
             Operation::Sequence(sequence::Operation { action, called, answered: called + 1 })
         };
-        let mut history = History::default();
-        history.entries = vec![
+        let entries = vec![
             (Key::Register(1), register(register::Action::Write(1), 1)),
             (Key::Counter(1), counter(counter::Action::Incremented(1), 1)),
             (Key::List(1, 0), list(append::Action::Appended(1, 1), 1)),
             (Key::Sequence(0, 0, 0), sequence(sequence::Action::Read(0), 1)),
         ];
+        let mut history = History { entries, ..History::default() };
         assert_eq!(history.judge(), (4, vec![]));
         history.entries.extend([
             (Key::Register(1), register(register::Action::Read(0), 5)),

@@ -1,0 +1,59 @@
+//! Shell. `cargo xtask torture`: real clusters under faults and changes of size, for as long as one
+//! likes; and a short share of it in every test run.
+
+use std::process::Command;
+
+use crate::release;
+use crate::stage::Report;
+use crate::suite::{Options, cargo};
+
+/// Each cell of a test run: what goes wrong, and whether the size changes.
+const CELLS: [(&str, bool); 8] = [
+    ("none", false),
+    ("kill", false),
+    ("pause", false),
+    ("partition,half-open", false),
+    ("none", true),
+    ("kill", true),
+    ("pause,slow", true),
+    ("partition,half-open", true),
+];
+/// How long a round of such a cell goes on at the least.
+const CELL_SECONDS: &str = "8";
+
+/// A campaign with these arguments of `ringkv-torture`.
+pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
+    let mut report = Report::new();
+    let options = Options::default();
+    build(&mut report, options)?;
+    report.run("torture", torture().args(arguments))
+}
+
+/// The share of a test run, after the release build of `ringkv`.
+pub(crate) fn stages(report: &mut Report, options: Options) -> anyhow::Result<()> {
+    build(report, options)?;
+    for (index, (nemesis, scale)) in CELLS.iter().enumerate() {
+        let mut command = torture();
+        let seed = (index + 1).to_string();
+        command.args(["--rounds", "1", "--no-calm", "--round-seconds", CELL_SECONDS]);
+        command.args(["--seed", &seed, "--nemesis", nemesis]);
+        if !scale {
+            command.arg("--no-scale");
+        }
+        let size = if *scale { " and changes of size" } else { "" };
+        report.run(&format!("torture: {nemesis}{size}"), &mut command)?;
+    }
+    Ok(())
+}
+
+fn build(report: &mut Report, options: Options) -> anyhow::Result<()> {
+    let mut build = cargo(options, "build");
+    build.args(["-p", "ringkv", "-p", "e2e", "--bin", "ringkv", "--bin", "ringkv-torture"]);
+    report.run("release build for torture", release::release(&mut build))
+}
+
+fn torture() -> Command {
+    let mut command = Command::new(release::program("ringkv-torture"));
+    command.env("RINGKV_BIN", release::program("ringkv"));
+    command
+}
