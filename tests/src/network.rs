@@ -1,17 +1,20 @@
 //! Shell. The network between the processes of a cluster: a proxy of our own through which they
 //! reach each other, and which delays, holds, breaks or forgets what they send.
 //!
-//! `ringkv local --reached-at IP` listens on 127.0.0.1 and tells everybody that its ports are at IP;
-//! the proxy takes the same ports there. Who connects is looked up in /proc, so that a rule can be
-//! for one link alone.
+//! `ringkv local --reached-at IP` listens on 127.0.0.1 and tells everybody that its ports are at
+//! IP; the proxy takes the same ports there. Who connects is looked up, so that a rule can be for
+//! one link alone.
 
 mod connection;
+mod lookup;
 mod rules;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -21,8 +24,9 @@ use serde::Deserialize;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::process::{self, Process};
+use crate::process;
 use connection::Ends;
+use lookup::Lookup;
 pub use rules::{Effect, Party, Rule, Rules, Whom};
 
 /// Where the processes of a cluster believe each other to be.
@@ -96,6 +100,7 @@ impl Drop for Network {
 
 async fn run(shared: Arc<Shared>) -> anyhow::Result<()> {
     let mut known = Known::default();
+    let lookup = Rc::new(RefCell::new(Lookup::new()?));
     let mut listeners: BTreeMap<(u16, Party), tokio::task::JoinHandle<()>> = BTreeMap::new();
     while !shared.stop.load(Ordering::Relaxed) {
         known.refresh(&shared);
@@ -113,7 +118,7 @@ async fn run(shared: Arc<Shared>) -> anyhow::Result<()> {
             }
             // Where the port is still in use by the one before, the next look takes it.
             if let Ok(listener) = TcpListener::bind((REACHED_AT, port.0)).await {
-                let task = accept(listener, port.clone(), Arc::clone(&shared));
+                let task = accept(listener, port.clone(), Arc::clone(&shared), Rc::clone(&lookup));
                 listeners.insert(port.clone(), tokio::task::spawn_local(task));
             }
         }
@@ -122,16 +127,26 @@ async fn run(shared: Arc<Shared>) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn accept(listener: TcpListener, (port, to): (u16, Party), shared: Arc<Shared>) {
+async fn accept(
+    listener: TcpListener,
+    (port, to): (u16, Party),
+    shared: Arc<Shared>,
+    lookup: Rc<RefCell<Lookup>>,
+) {
+    let address = format!("{}:{port}", Ipv4Addr::LOCALHOST);
+    let own = SocketAddrV4::new(REACHED_AT, port);
     loop {
-        let Ok((client, peer)) = listener.accept().await else {
+        let Ok((client, SocketAddr::V4(peer))) = listener.accept().await else {
             tokio::time::sleep(LOOK_EVERY).await;
             continue;
         };
         shared.connections.fetch_add(1, Ordering::Relaxed);
-        let (to, rules) = (to.clone(), shared.rules.subscribe());
-        let address = format!("{}:{port}", Ipv4Addr::LOCALHOST);
-        let from = shared.who(peer.port(), port);
+        let supervisor = shared.supervisor.load(Ordering::Relaxed);
+        let from = lookup.borrow_mut().who(supervisor, peer, own);
+        if from.is_none() {
+            shared.unknown.fetch_add(1, Ordering::Relaxed);
+        }
+        let (to, rules, address) = (to.clone(), shared.rules.subscribe(), address.clone());
         tokio::task::spawn_local(async move {
             match from {
                 Some(from) => connection::pass(client, &address, &Ends { from, to }, rules).await,
@@ -214,31 +229,6 @@ impl ClusterFile {
         // 0 stands for a port that is not chosen yet.
         all.filter(|(port, _)| *port != 0).collect()
     }
-}
-
-impl Shared {
-    /// Which process of the cluster has the connection between these ports.
-    fn who(&self, local: u16, remote: u16) -> Option<Party> {
-        let supervisor = self.supervisor.load(Ordering::Relaxed);
-        let found = process::connection(local, remote).and_then(|socket| {
-            if process::has_socket(supervisor, socket) {
-                return Some(Party::Coordinator);
-            }
-            let children = process::children_of(supervisor);
-            children.iter().find(|child| process::has_socket(child.id, socket)).and_then(party)
-        });
-        if found.is_none() {
-            self.unknown.fetch_add(1, Ordering::Relaxed);
-        }
-        found
-    }
-}
-
-fn party(process: &Process) -> Option<Party> {
-    if process.is("router", "") {
-        return Some(Party::Router);
-    }
-    process.is("node", "").then(|| process.option("--name").map(Party::Server)).flatten()
 }
 
 #[cfg(test)]

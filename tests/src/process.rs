@@ -79,23 +79,18 @@ pub(crate) fn children_of(parent: u32) -> Vec<Process> {
 /// The number of a socket, as the kernel has it.
 pub(crate) type SocketNumber = u64;
 
-/// The socket with this local port that is connected to that remote port.
-pub(crate) fn connection(local: u16, remote: u16) -> Option<SocketNumber> {
-    // Only the line that is looked for is taken apart: there may be many thousands.
-    let beginning = format!(":{local:04X} ");
-    let table = fs::read_to_string(SOCKETS).unwrap_or_default();
-    let mut candidates = table.lines().filter(|line| line.contains(&beginning)).filter_map(socket);
-    candidates.find(|socket| (socket.local, socket.remote) == (local, remote)).map(|it| it.number)
-}
-
 /// The port on which a process listens, where it is one.
 pub(crate) fn listening_port(id: u32) -> Option<u16> {
     let own = sockets_of(id);
     let table = fs::read_to_string(SOCKETS).unwrap_or_default();
-    let mut listening = table.lines().filter(|line| line.contains(":0000 ")).filter_map(socket);
-    listening
-        .find(|socket| socket.remote == 0 && own.contains(&socket.number))
-        .map(|socket| socket.local)
+    // Of these many lines only those of listeners have a remote port of 0.
+    let mut listening = table.lines().filter(|line| line.contains(":0000 "));
+    listening.find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let number: SocketNumber = words.get(9)?.parse().ok()?;
+        let port = words.get(1)?.rsplit(':').next()?;
+        own.contains(&number).then(|| u16::from_str_radix(port, 16).ok()).flatten()
+    })
 }
 
 /// Whether a process has this socket.
@@ -111,22 +106,8 @@ fn sockets_of(id: u32) -> Vec<SocketNumber> {
         .collect()
 }
 
-struct Socket {
-    local: u16,
-    remote: u16,
-    number: SocketNumber,
-}
-
 /// Every TCP socket of this machine, a line each.
 const SOCKETS: &str = "/proc/net/tcp";
-
-/// A line of [`SOCKETS`]; a remote port of 0 is that of a listener.
-fn socket(line: &str) -> Option<Socket> {
-    let port = |address: &str| u16::from_str_radix(address.rsplit(':').next()?, 16).ok();
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let (local, remote) = (port(words.get(1)?)?, port(words.get(2)?)?);
-    Some(Socket { local, remote, number: words.get(9)?.parse().ok()? })
-}
 
 fn parent_of(id: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;

@@ -139,7 +139,10 @@ proptest! {
     }
 
     #[test]
-    fn a_doubled_token_is_rejected(history in real_history(), pick in any::<prop::sample::Index>()) {
+    fn a_doubled_token_is_rejected(
+        history in real_history(),
+        pick in any::<prop::sample::Index>(),
+    ) {
         let doubled = mutated(history, |tokens| tokens.push(*pick.get(tokens)));
         prop_assert!(matches!(doubled, Err(Violation::Doubled(_))));
     }

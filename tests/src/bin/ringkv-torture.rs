@@ -45,7 +45,7 @@ struct Arguments {
     /// Where failures are written down.
     #[arg(long, default_value = "target/torture")]
     failures: PathBuf,
-    /// The library of libfaketime, for `clock`; the ringkv in RINGKV_BIN must be linked dynamically.
+    /// The library of libfaketime, for `clock`; RINGKV_BIN must be linked dynamically then.
     #[arg(long)]
     faketime: Option<PathBuf>,
     /// Prints the summary as JSON at the end.

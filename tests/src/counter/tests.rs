@@ -116,7 +116,10 @@ proptest! {
 
     /// One acknowledged increment more than the counter made, at a number that is there.
     #[test]
-    fn a_number_made_twice_is_rejected(history in real_history(), pick in any::<prop::sample::Index>()) {
+    fn a_number_made_twice_is_rejected(
+        history in real_history(),
+        pick in any::<prop::sample::Index>(),
+    ) {
         let made: Vec<Operation> = history.iter().copied()
             .filter(|it| matches!(it.action, Action::Incremented(_))).collect();
         prop_assume!(!made.is_empty());

@@ -1,5 +1,8 @@
 //! Shell. The clients of a round: each does one operation after the other, and writes down all.
 
+mod answers;
+pub(super) mod last_read;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -12,6 +15,7 @@ use crate::client_error::ErrorKind;
 use crate::random::Random;
 use crate::resp::{Answer, Client, frame};
 use crate::{append, counter, register, sequence};
+use answers::{list_length, number_of, tokens_of, value_of};
 
 /// How many keys there are of each kind; few, so that operations meet.
 const REGISTERS: u32 = 1_200;
@@ -29,8 +33,6 @@ const FILLING_MAX: u32 = 400;
 pub(super) const LIFE_MAX: Duration = Duration::from_secs(3);
 /// How long a client waits before it connects again.
 const RECONNECT_AFTER: Duration = Duration::from_millis(50);
-/// Bytes of a token in a list.
-const TOKEN_BYTES: usize = 9;
 
 /// What all clients of a round share.
 pub(super) struct Shared {
@@ -476,97 +478,6 @@ impl Worker {
     }
 }
 
-/// Reads every key of the history once more, and writes that down; the bytes by name.
-pub(super) async fn read_all(
-    shared: &Shared,
-    history: &mut History,
-) -> anyhow::Result<std::collections::BTreeMap<String, Option<Vec<u8>>>> {
-    let keys: std::collections::BTreeSet<Key> =
-        history.entries.iter().map(|(key, _)| *key).collect();
-    let keys: Vec<Key> = keys.into_iter().collect();
-    let mut client = Client::connect(&shared.address).await?;
-    let mut found = std::collections::BTreeMap::new();
-    for group in keys.chunks(256) {
-        let called = shared.now();
-        let names = group.iter().map(|key| key.name(shared.round));
-        let frames = names.flat_map(|name| frame(&[b"GET", name.as_bytes()]));
-        client.send(&frames.collect::<Vec<u8>>()).await?;
-        for key in group {
-            let answer = client.answer().await?;
-            let name = key.name(shared.round);
-            let Answer::Bulk(bytes) = &answer else {
-                anyhow::bail!("GET {name}: {}", answer.text());
-            };
-            let operation = read_of(*key, &answer, called, shared.now());
-            let operation = operation.ok_or_else(|| {
-                anyhow::anyhow!("GET {name} answers {}, which nobody wrote", answer.text())
-            })?;
-            history.entries.push((*key, operation));
-            found.insert(name, bytes.clone());
-        }
-    }
-    Ok(found)
-}
-
-fn read_of(key: Key, answer: &Answer, called: u64, answered: u64) -> Option<Operation> {
-    Some(match key {
-        Key::Register(_) => {
-            let action = register::Action::Read(value_of(answer)?);
-            Operation::Register(register::Operation { action, called, answered })
-        }
-        Key::List(..) => {
-            let action = append::Action::Read(tokens_of(answer));
-            Operation::List(append::Operation { action, called, answered })
-        }
-        Key::Counter(_) => {
-            let action = counter::Action::Read(number_of(answer)?);
-            Operation::Counter(counter::Operation { action, called, answered })
-        }
-        Key::Sequence(..) => {
-            let action = sequence::Action::Read(value_of(answer)?);
-            Operation::Sequence(sequence::Operation { action, called, answered })
-        }
-    })
-}
-
 fn neighbours(key: u32) -> Vec<u32> {
     (0..GROUP).map(|index| (key + index) % REGISTERS).collect()
-}
-
-/// The value in an answer to GET; `None` where it is something else.
-fn value_of(answer: &Answer) -> Option<u64> {
-    match answer {
-        Answer::Bulk(None) => Some(register::NIL),
-        Answer::Bulk(Some(bytes)) => {
-            let digits = std::str::from_utf8(bytes.get(..16)?).ok()?;
-            u64::from_str_radix(digits, 16).ok()
-        }
-        _ => None,
-    }
-}
-
-fn number_of(answer: &Answer) -> Option<u64> {
-    match answer {
-        Answer::Integer(number) => u64::try_from(*number).ok(),
-        Answer::Bulk(None) => Some(0),
-        Answer::Bulk(Some(bytes)) => std::str::from_utf8(bytes).ok()?.parse().ok(),
-        _ => None,
-    }
-}
-
-/// The tokens of a list; what is none is one that nobody has appended.
-fn tokens_of(answer: &Answer) -> Vec<append::Token> {
-    let Answer::Bulk(Some(bytes)) = answer else { return Vec::new() };
-    let token = |bytes: &[u8]| {
-        let digits = bytes.strip_suffix(b";").filter(|digits| digits.len() == TOKEN_BYTES - 1)?;
-        append::Token::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
-    };
-    bytes.chunks(TOKEN_BYTES).map(|bytes| token(bytes).unwrap_or(append::Token::MAX)).collect()
-}
-
-/// How many tokens the answer to APPEND speaks of; a number that cannot be where it is no whole one.
-fn list_length(answer: &Answer) -> u64 {
-    let bytes = number_of(answer).unwrap_or(u64::MAX);
-    let token = TOKEN_BYTES as u64;
-    if bytes.is_multiple_of(token) { bytes / token } else { u64::MAX }
 }

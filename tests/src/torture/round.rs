@@ -14,7 +14,7 @@ use ring::{ArcMap, RingDocument};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::clients::{self, Shared};
+use super::clients::{self, Shared, last_read};
 use super::history::{History, Trouble, Violation};
 use super::inject::{Done, Injector};
 use super::plan::{Change, Choice, Event, Round};
@@ -128,7 +128,7 @@ pub(super) async fn run(
     }
     // What still expires would not be the same when it is read again.
     tokio::time::sleep(clients::LIFE_MAX).await;
-    let found = clients::read_all(&shared, &mut history).await.context("the last read")?;
+    let found = last_read::read_all(&shared, &mut history).await.context("the last read")?;
     let (keys, violations) = history.judge();
     stage.sums.keys = keys as u64;
     if !violations.is_empty() {
