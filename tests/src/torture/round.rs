@@ -34,6 +34,10 @@ const REST_WITHIN: Duration = Duration::from_secs(180);
 /// How long clients may see errors after the end of what explains them: processes that have died
 /// often are started again after some seconds.
 const RECOVERY: Duration = Duration::from_secs(30);
+/// How long all servers may take to serve again, when everything is well; on a busy machine longer
+/// than [`RECOVERY`], and then errors are explained until shortly after.
+const SERVES_WITHIN: Duration = Duration::from_secs(180);
+const AFTER_SERVING: Duration = Duration::from_secs(2);
 /// How long a client may take to finish its operation.
 const CLIENTS_WITHIN: Duration = Duration::from_secs(60);
 /// How often it is looked whether there is another ring document.
@@ -115,7 +119,8 @@ pub(super) async fn run(
     stage.story = Story::new();
     let rings = Rings::watch(stage.cluster.data());
     let workers = clients::start(&shared, clients, round.seed);
-    let outages = drive(stage, choice, round, &shared).await?;
+    let mut outages = drive(stage, choice, round, &shared).await?;
+    serve_again(stage, &shared, &mut outages).await?;
     let rested = rest(stage, choice, round).await;
     shared.stop.set(true);
     stage.sums.operations = shared.operations.get();
@@ -232,6 +237,26 @@ fn wanted(data: &Path) -> Vec<String> {
     }
     let json = fs::read(data.join("cluster.json")).unwrap_or_default();
     serde_json::from_slice::<ClusterFile>(&json).map(|file| file.wanted).unwrap_or_default()
+}
+
+/// Waits until every server serves; what was wrong is seen no longer than until shortly after that.
+async fn serve_again(
+    stage: &mut Stage<'_>,
+    shared: &Shared,
+    outages: &mut [Outage],
+) -> anyhow::Result<()> {
+    stage
+        .cluster
+        .wait_status("every server serves again", SERVES_WITHIN, |status| {
+            !status.servers.is_empty() && status.servers.iter().all(|server| server.ready)
+        })
+        .await?;
+    stage.story.tell("every server serves");
+    let served_ms = shared.now() / 1_000_000 + as_ms(AFTER_SERVING);
+    for outage in outages {
+        outage.until_ms = outage.until_ms.max(served_ms);
+    }
+    Ok(())
 }
 
 /// Asks for the last size, and waits until the cluster is as it was asked to be.
