@@ -1,6 +1,4 @@
 //! Shell. Development tasks: `cargo xtask test`, `cargo xtask ci`, and the others of [`TASKS`].
-//! Shell. Development tasks: `cargo xtask test`, `cargo xtask ci`, `cargo xtask tidy`,
-//! `cargo xtask e2e`, `cargo xtask cluster`, `cargo xtask torture`.
 
 mod cluster;
 mod crash;

@@ -6,10 +6,6 @@ use crate::stage::Report;
 use crate::{
     e2e, foreign, fuzz, model, planted, porcupine, redis_tools, release, simulation, tidy,
 };
-use crate::{e2e, redis_tools, release, root, tidy, torture};
-
-/// How long each fuzz target runs in `cargo xtask ci`.
-const FUZZ_SECONDS: u32 = 30;
 
 /// What to run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,7 +79,6 @@ fn end_to_end(report: &mut Report, options: Options) -> anyhow::Result<()> {
     }
     report.run("end-to-end tests", &mut tests)?;
     foreign::stages(report, options)?;
-    torture::stages(report, options)?;
     e2e::stages(report, options)
 }
 

@@ -1,5 +1,5 @@
 //! Shell. `cargo xtask torture`: real clusters under faults and changes of size, for as long as one
-//! likes; and a short share of it in every test run.
+//! likes; without arguments each kind of fault for a moment.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use crate::release;
 use crate::stage::Report;
 use crate::suite::{Options, cargo};
 
-/// Each cell of a test run: what goes wrong, and whether the size changes.
+/// Each cell: what goes wrong, and whether the size changes.
 const CELLS: [(&str, bool); 8] = [
     ("none", false),
     ("kill", false),
@@ -24,14 +24,14 @@ const CELL_SECONDS: &str = "8";
 /// A campaign with these arguments of `ringkv-torture`.
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let mut report = Report::new();
-    let options = Options::default();
-    build(&mut report, options)?;
+    build(&mut report, Options::default())?;
+    if arguments.is_empty() {
+        return each_cell(&mut report);
+    }
     report.run("torture", torture().args(arguments))
 }
 
-/// The share of a test run, after the release build of `ringkv`.
-pub(crate) fn stages(report: &mut Report, options: Options) -> anyhow::Result<()> {
-    build(report, options)?;
+fn each_cell(report: &mut Report) -> anyhow::Result<()> {
     for (index, (nemesis, scale)) in CELLS.iter().enumerate() {
         let mut command = torture();
         let seed = (index + 1).to_string();
