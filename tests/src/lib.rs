@@ -11,6 +11,8 @@ pub mod counter;
 pub mod crash;
 pub mod differential;
 pub mod disk;
+pub mod fault;
+pub mod form;
 pub mod history;
 pub mod http;
 pub mod inventory;

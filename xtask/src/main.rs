@@ -6,6 +6,7 @@ mod e2e;
 mod foreign;
 mod fuzz;
 mod model;
+mod operator_faults;
 mod planted;
 mod porcupine;
 mod redis_tools;
@@ -37,6 +38,7 @@ const TASKS: &[(&str, &str)] = &[
     ("planted", "which tier of tests catches which known bug, and how soon"),
     ("porcupine", "a second opinion on made-up histories, or on those that a failed run has kept"),
     ("crash", "the storage crash tests; flags such as --kills 1000 --power-losses 100 --seed 7"),
+    ("operator-faults", "the operator while requests and watches fail; see --help of it"),
     ("cluster", "a real Kubernetes of several nodes on this machine: up, down and more"),
     ("torture", "real clusters under faults and changes of size: --minutes N --seed S, --help"),
 ];
@@ -67,6 +69,7 @@ fn run(arguments: Vec<String>) -> anyhow::Result<()> {
         "planted" => planted::run(&flags),
         "porcupine" => porcupine::run(&flags),
         "crash" => crash::run(&flags),
+        "operator-faults" => operator_faults::run(&flags),
         "cluster" => cluster::run(&flags),
         "torture" => torture::run(&flags),
         _ => usage(),
@@ -75,7 +78,7 @@ fn run(arguments: Vec<String>) -> anyhow::Result<()> {
 
 fn usage() -> anyhow::Result<()> {
     let tasks: String =
-        TASKS.iter().map(|(name, what)| format!("\n  cargo xtask {name:<9} {what}")).collect();
+        TASKS.iter().map(|(name, what)| format!("\n  cargo xtask {name:<15} {what}")).collect();
     anyhow::bail!(
         "which task?{tasks}\n\nflags of `test`: --quick leaves the end-to-end tests out, \
          --no-install installs no system package"

@@ -1,7 +1,7 @@
 //! Pure. The texts of the cluster's configuration files.
 
 use super::certificates::AUTHORITY;
-use super::layout::{API_SERVER, Layout, Node, PAUSE_IMAGE};
+use super::layout::{Layout, Node, PAUSE_IMAGE};
 
 /// The class of volumes that claims get which name none.
 pub(crate) const STORAGE_CLASS: &str = include_str!("templates/storage-class.yaml");
@@ -24,7 +24,7 @@ pub(crate) fn kubelet(layout: &Layout, node: Node) -> String {
 /// How who has the certificate of that name reaches the API server.
 pub(crate) fn kubeconfig(layout: &Layout, name: &str) -> String {
     include_str!("templates/kubeconfig.yaml")
-        .replace("${SERVER}", API_SERVER)
+        .replace("${SERVER}", &layout.api_server())
         .replace("${CA}", &layout.certificate(AUTHORITY).display().to_string())
         .replace("${USER}", name)
         .replace("${CERTIFICATE}", &layout.certificate(name).display().to_string())

@@ -14,8 +14,6 @@ pub(crate) const POD_RANGE: &str = "10.244.0.0/16";
 pub(crate) const SERVICE_RANGE: &str = "10.96.0.0/16";
 /// The Service address of the API server.
 pub(crate) const API_SERVICE_ADDRESS: &str = "10.96.0.1";
-/// Where the API server listens.
-pub(crate) const API_SERVER: &str = "https://172.30.0.1:6443";
 /// With this the names of all network namespaces and cgroups of nodes begin.
 pub(crate) const NAMESPACE_PREFIX: &str = "ringkv-node";
 /// The image of every pod's first container.
@@ -28,7 +26,36 @@ const SOCKET_PATH_MAX: usize = 107;
 pub(crate) struct Layout {
     pub(crate) directory: PathBuf,
     pub(crate) nodes: Vec<Node>,
+    pub(crate) listens: Listens,
 }
+
+/// Where the control plane listens. Ports apart from the usual ones, so that an etcd that the
+/// machine has is not met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Listens {
+    /// The API server.
+    pub(crate) address: &'static str,
+    pub(crate) port: &'static str,
+    /// etcd, for its clients and for its like.
+    pub(crate) etcd_clients: &'static str,
+    pub(crate) etcd_peers: &'static str,
+}
+
+/// Of a cluster of nodes, on the bridge.
+const ON_THE_BRIDGE: Listens = Listens {
+    address: HOST_ADDRESS,
+    port: "6443",
+    etcd_clients: "http://127.0.0.1:23790",
+    etcd_peers: "http://127.0.0.1:23800",
+};
+
+/// Of a control plane alone. It may run beside a cluster of nodes.
+const ON_THE_LOOPBACK: Listens = Listens {
+    address: "127.0.0.1",
+    port: "16443",
+    etcd_clients: "http://127.0.0.1:23890",
+    etcd_peers: "http://127.0.0.1:23900",
+};
 
 /// One node, by its number, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +63,19 @@ pub(crate) struct Node(pub(crate) u8);
 
 impl Layout {
     pub(crate) fn new(directory: &Path, nodes: u8) -> Self {
-        Self { directory: directory.to_path_buf(), nodes: (1..=nodes).map(Node).collect() }
+        let nodes = (1..=nodes).map(Node).collect();
+        Self { directory: directory.to_path_buf(), nodes, listens: ON_THE_BRIDGE }
+    }
+
+    /// A control plane without any node.
+    pub(crate) fn without_nodes(directory: &Path) -> Self {
+        let (directory, nodes) = (directory.to_path_buf(), Vec::new());
+        Self { directory, nodes, listens: ON_THE_LOOPBACK }
+    }
+
+    /// The URL of the API server.
+    pub(crate) fn api_server(&self) -> String {
+        format!("https://{}:{}", self.listens.address, self.listens.port)
     }
 
     /// Whether the sockets in the directory can be opened; the error says what to do.

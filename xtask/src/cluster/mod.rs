@@ -7,6 +7,7 @@ mod certificates;
 mod cgroups;
 mod command;
 mod configs;
+mod control_plane;
 mod daemons;
 mod down;
 mod host;
@@ -30,6 +31,7 @@ use std::time::Instant;
 use anyhow::{Context, anyhow, bail};
 
 use arguments::{Action, USAGE};
+pub(crate) use control_plane::ControlPlane;
 pub(crate) use image::Image;
 use layout::Layout;
 pub(crate) use requirements::Reason;
@@ -61,17 +63,28 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
 
 /// Whether a test cluster can run on this machine.
 pub(crate) fn can_run() -> Result<(), Reason> {
+    judge(&facts())
+}
+
+fn facts() -> Facts {
     let printed = |program: &str, argument: &str| {
         let output = Command::new(program).arg(argument).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     };
-    judge(&Facts {
+    Facts {
         linux: cfg!(target_os = "linux"),
         root: printed("id", "-u").is_some_and(|id| id.trim() == "0"),
         debian: Path::new("/etc/debian_version").exists(),
         cgroup_v1: host::mounts().is_ok_and(|mounts| records::has_memory_hierarchy(&mounts)),
         go_version: printed("go", "version"),
-    })
+    }
+}
+
+/// Whether a control plane without nodes can run on this machine: it needs less.
+pub(crate) fn can_run_without_nodes() -> Result<(), Reason> {
+    let facts = facts();
+    let root = facts.root || packages::has_all_without_nodes();
+    judge(&Facts { root, debian: facts.debian || root, cgroup_v1: true, ..facts })
 }
 
 /// Whether a cluster runs in that directory.

@@ -23,11 +23,29 @@ const FILES: [(&str, &str); 13] = [
     ("/bin/tar", "tar"),
 ];
 
+/// What a control plane without nodes is made of.
+const WITHOUT_NODES: [&str; 2] = ["etcd-server", "openssl"];
+
 /// Installs what is missing.
 pub(crate) fn provide() -> anyhow::Result<()> {
+    install(|_| true)
+}
+
+/// Whether nothing is missing of what a control plane without nodes needs.
+pub(crate) fn has_all_without_nodes() -> bool {
+    let needed = FILES.iter().filter(|(_, package)| WITHOUT_NODES.contains(package));
+    needed.map(|(file, _)| Path::new(file)).all(Path::exists)
+}
+
+/// Installs what is missing of what a control plane without nodes needs.
+pub(crate) fn provide_without_nodes() -> anyhow::Result<()> {
+    install(|package| WITHOUT_NODES.contains(&package))
+}
+
+fn install(is_needed: impl Fn(&str) -> bool) -> anyhow::Result<()> {
     let missing: Vec<&str> = FILES
         .iter()
-        .filter(|(file, _)| !Path::new(file).exists())
+        .filter(|(file, package)| is_needed(package) && !Path::new(file).exists())
         .map(|(_, package)| *package)
         .collect();
     if missing.is_empty() {

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::certificates::{AUTHORITY, SERVICE_ACCOUNTS};
-use super::layout::{HOST_ADDRESS, Layout, Node, POD_RANGE, SERVICE_RANGE};
+use super::layout::{Layout, Node, POD_RANGE, SERVICE_RANGE};
 
-/// Ports apart from the usual ones, so that an etcd that the machine has is not met.
-const ETCD_CLIENTS: &str = "http://127.0.0.1:23790";
-const ETCD_PEERS: &str = "http://127.0.0.1:23800";
+/// The controllers that bring the objects of a cluster to life where there is no node.
+const CONTROLLERS_WITHOUT_NODES: &str = "deployment-controller,garbage-collector-controller,\
+     namespace-controller,persistentvolume-binder-controller,persistentvolume-protection-controller,\
+     persistentvolumeclaim-protection-controller,replicaset-controller,serviceaccount-controller,\
+     statefulset-controller";
 
 /// A program to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,11 +28,11 @@ pub(crate) fn etcd(layout: &Layout) -> Program {
         binary: PathBuf::from("/usr/bin/etcd"),
         arguments: vec![
             flag("data-dir", &text(&layout.path("etcd"))),
-            flag("listen-client-urls", ETCD_CLIENTS),
-            flag("advertise-client-urls", ETCD_CLIENTS),
-            flag("listen-peer-urls", ETCD_PEERS),
-            flag("initial-advertise-peer-urls", ETCD_PEERS),
-            flag("initial-cluster", &format!("default={ETCD_PEERS}")),
+            flag("listen-client-urls", layout.listens.etcd_clients),
+            flag("advertise-client-urls", layout.listens.etcd_clients),
+            flag("listen-peer-urls", layout.listens.etcd_peers),
+            flag("initial-advertise-peer-urls", layout.listens.etcd_peers),
+            flag("initial-cluster", &format!("default={}", layout.listens.etcd_peers)),
             // It need not outlive the machine.
             "--unsafe-no-fsync".to_owned(),
         ],
@@ -40,11 +42,11 @@ pub(crate) fn etcd(layout: &Layout) -> Program {
 
 pub(crate) fn api_server(layout: &Layout) -> Program {
     let service_accounts = text(&layout.key(SERVICE_ACCOUNTS));
-    let arguments = vec![
-        flag("etcd-servers", ETCD_CLIENTS),
-        flag("bind-address", HOST_ADDRESS),
-        flag("advertise-address", HOST_ADDRESS),
-        flag("secure-port", "6443"),
+    let mut arguments = vec![
+        flag("etcd-servers", layout.listens.etcd_clients),
+        flag("bind-address", layout.listens.address),
+        flag("advertise-address", layout.listens.address),
+        flag("secure-port", layout.listens.port),
         flag("client-ca-file", &text(&layout.certificate(AUTHORITY))),
         flag("tls-cert-file", &text(&layout.certificate("apiserver"))),
         flag("tls-private-key-file", &text(&layout.key("apiserver"))),
@@ -60,6 +62,10 @@ pub(crate) fn api_server(layout: &Layout) -> Program {
         flag("enable-admission-plugins", "NodeRestriction"),
         flag("allow-privileged", "true"),
     ];
+    if layout.nodes.is_empty() {
+        // A Service of it could not lead to the loopback.
+        arguments.push(flag("endpoint-reconciler-type", "none"));
+    }
     kubernetes(layout, "kube-apiserver", arguments)
 }
 
@@ -79,6 +85,14 @@ pub(crate) fn controller_manager(layout: &Layout) -> Program {
         flag("node-monitor-period", "2s"),
         flag("node-monitor-grace-period", "16s"),
     ];
+    if layout.nodes.is_empty() {
+        arguments.push(flag("controllers", CONTROLLERS_WITHOUT_NODES));
+        // Beside that of a cluster of nodes, and for many tests at a time.
+        arguments.push(flag("secure-port", "0"));
+        arguments.push(flag("kube-api-qps", "1000"));
+        arguments.push(flag("kube-api-burst", "2000"));
+        arguments.push(flag("concurrent-statefulset-syncs", "20"));
+    }
     arguments.extend(kubeconfigs(layout, "controller-manager"));
     kubernetes(layout, "kube-controller-manager", arguments)
 }

@@ -58,6 +58,17 @@ pub(crate) fn start(layout: &Layout, built: &Built, began: Instant) -> anyhow::R
     Ok(())
 }
 
+/// Starts a control plane alone: etcd, the API server, and the controllers that need no node.
+pub(crate) fn start_without_nodes(layout: &Layout, built: &Built) -> anyhow::Result<()> {
+    lay_out(layout, built)?;
+    make_certificates(layout)?;
+    daemons::start(layout, &programs::etcd(layout))?;
+    daemons::start(layout, &programs::api_server(layout))?;
+    wait_for_api_server(layout)?;
+    daemons::start(layout, &programs::controller_manager(layout))?;
+    wait_for_accounts(layout)
+}
+
 /// Brings an image to every node.
 pub(crate) fn load_image(layout: &Layout, archive: &Path) -> anyhow::Result<()> {
     for node in &layout.nodes {
@@ -175,13 +186,19 @@ fn wait_for_nodes(layout: &Layout) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Pods need the service account, and the host's way to Services shows that the proxies work.
-fn wait_for_services(layout: &Layout) -> anyhow::Result<()> {
+/// Pods need the service account.
+fn wait_for_accounts(layout: &Layout) -> anyhow::Result<()> {
     let log = log_of(layout, &programs::controller_manager(layout));
     wait::until("the default service account", SERVICES_WITHIN, Some(&log), || {
+        check_alive(layout)?;
         let found = kubectl(layout, &["get", "serviceaccount", "default"]);
         Ok(Look::is(found.is_ok(), "there is none"))
-    })?;
+    })
+}
+
+/// That the host reaches Services shows that the proxies work.
+fn wait_for_services(layout: &Layout) -> anyhow::Result<()> {
+    wait_for_accounts(layout)?;
     let log = log_of(layout, &programs::host_proxy(layout));
     let address: SocketAddr = format!("{API_SERVICE_ADDRESS}:443").parse()?;
     wait::until("the Service of the API server", SERVICES_WITHIN, Some(&log), || {

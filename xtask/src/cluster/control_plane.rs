@@ -1,0 +1,61 @@
+//! Shell. A control plane of Kubernetes alone, on the loopback, for tests that play the kubelet
+//! themselves: etcd, the API server and the controllers that need no node. It starts in seconds.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use super::layout::Layout;
+use super::{NODES_FILE, build, daemons, packages, up};
+
+/// A control plane that runs, and ends with this value.
+pub(crate) struct ControlPlane {
+    layout: Layout,
+}
+
+impl ControlPlane {
+    /// Starts one in that directory, empty.
+    pub(crate) fn start(directory: &Path) -> anyhow::Result<Self> {
+        packages::provide_without_nodes()?;
+        let built = build::build()?;
+        let layout = Layout::without_nodes(directory);
+        // What is left of one whose test was killed.
+        daemons::end(&daemons::records(&layout))?;
+        if directory.exists() {
+            let is_ours = directory.join(NODES_FILE).exists();
+            if !is_ours {
+                bail!("{} is not the directory of a test cluster", directory.display());
+            }
+            fs::remove_dir_all(directory).context("cannot empty the directory")?;
+        }
+        fs::create_dir_all(directory)
+            .with_context(|| format!("cannot make {}", directory.display()))?;
+        fs::write(layout.path(NODES_FILE), "0").context("cannot write to the directory")?;
+        let plane = Self { layout };
+        up::start_without_nodes(&plane.layout, &built)
+            .context("the control plane did not start")?;
+        Ok(plane)
+    }
+
+    /// Applies a manifest, and waits until the definitions in it can be used.
+    pub(crate) fn apply(&self, manifest: &Path) -> anyhow::Result<()> {
+        let manifest = manifest.display().to_string();
+        up::kubectl(&self.layout, &["apply", "--server-side", "--filename", &manifest])?;
+        let wait = ["wait", "--for=condition=Established", "--timeout=30s", "--filename"];
+        up::kubectl(&self.layout, &[&wait[..], &[&*manifest]].concat()).map(drop)
+    }
+
+    /// How its admin reaches it.
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
+        self.layout.admin_kubeconfig()
+    }
+}
+
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        if let Err(error) = daemons::end(&daemons::records(&self.layout)) {
+            println!("the control plane has not ended: {error:#}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Shell. `cargo xtask operator-faults`: the operator against everything that can go wrong between
+//! it and the API server, on a control plane that it starts and ends.
+
+use std::process::Command;
+
+use crate::cluster::{self, ControlPlane};
+use crate::stage::Report;
+use crate::suite::{Options, cargo};
+use crate::{release, root};
+
+/// Runs the cases, workflows or the sweep that the words name; the words are those of the test.
+pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
+    cluster::can_run_without_nodes().map_err(|reason| anyhow::anyhow!("{reason}"))?;
+    let mut report = Report::new();
+    let options = Options::default();
+    build(&mut report, options)?;
+    on_control_plane(&mut report, options, &[("operator under faults", words.to_vec())])?;
+    report.finish();
+    Ok(())
+}
+
+/// The short run and the sweep as stages of a larger run, which has built the program; says so
+/// where they cannot run.
+pub(crate) fn stages(report: &mut Report, options: Options) -> anyhow::Result<()> {
+    match cluster::can_run_without_nodes() {
+        Ok(()) => {}
+        Err(reason) if options.ci => anyhow::bail!("the operator under faults: {reason}"),
+        Err(reason) => {
+            println!("\nskipped: the operator under faults; {reason}");
+            return Ok(());
+        }
+    }
+    let sweep = vec!["--sweep".to_owned()];
+    let parts = [("operator under faults", Vec::new()), ("every field out and back", sweep)];
+    on_control_plane(report, options, &parts)
+}
+
+fn build(report: &mut Report, options: Options) -> anyhow::Result<()> {
+    let mut build = cargo(options, "build");
+    report.run("release build", release::release(build.args(["-p", "ringkv"])))
+}
+
+fn on_control_plane(
+    report: &mut Report,
+    options: Options,
+    parts: &[(&str, Vec<String>)],
+) -> anyhow::Result<()> {
+    let mut plane = None;
+    report.call("control plane", || {
+        let started = ControlPlane::start(&root().join("target/control-plane"))?;
+        started.apply(&root().join("crds/kvclusters.ringkv.dev.yaml"))?;
+        plane = Some(started);
+        Ok(())
+    })?;
+    let Some(plane) = plane else { return Ok(()) };
+    for (name, words) in parts {
+        report.run(name, test(options, &plane).args(words))?;
+    }
+    Ok(())
+}
+
+fn test(options: Options, plane: &ControlPlane) -> Command {
+    let mut command = cargo(options, "test");
+    release::release(&mut command);
+    command.args(["-p", "e2e", "--test", "operator", "--"]);
+    command.env("KUBECONFIG", plane.kubeconfig()).env("RINGKV_BIN", release::program("ringkv"));
+    command
+}
