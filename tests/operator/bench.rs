@@ -18,7 +18,7 @@ use crate::data::Data;
 use crate::kubelet::Kubelet;
 use crate::process::{Operator, Start};
 use crate::proxy::Proxy;
-use crate::workflow::{Case, Stand, Workflow, grown, other_image, specification};
+use crate::workflow::{Case, SIZE, Stand, Workflow, grown, other_image, specification};
 
 /// The name of every cluster.
 const CLUSTER: &str = "demo";
@@ -70,6 +70,8 @@ pub(crate) struct Bench {
     metrics: String,
     pub(crate) stand: Stand,
     data: Data,
+    /// What was asked for last of each volume.
+    size: String,
 }
 
 impl Bench {
@@ -109,6 +111,7 @@ impl Bench {
             metrics,
             stand: Stand::Nothing,
             data: Data::default(),
+            size: SIZE.to_owned(),
         })
     }
 
@@ -212,7 +215,7 @@ impl Bench {
         Ok(())
     }
 
-    async fn take(&self, workflow: Workflow) -> anyhow::Result<Stand> {
+    async fn take(&mut self, workflow: Workflow) -> anyhow::Result<Stand> {
         self.change(workflow).await?;
         Ok(workflow.to())
     }
@@ -227,7 +230,7 @@ impl Bench {
         Ok(())
     }
 
-    async fn change(&self, workflow: Workflow) -> anyhow::Result<()> {
+    async fn change(&mut self, workflow: Workflow) -> anyhow::Result<()> {
         let path = within(&self.namespace, "kvclusters", CLUSTER);
         match workflow {
             Workflow::Create | Workflow::Recreate => {
@@ -235,7 +238,7 @@ impl Bench {
                     "apiVersion": "ringkv.dev/v1alpha1",
                     "kind": "KvCluster",
                     "metadata": { "name": CLUSTER },
-                    "spec": specification(3),
+                    "spec": specification(&self.size),
                 });
                 self.api.create(&within(&self.namespace, "kvclusters", ""), &cluster).await
             }
@@ -252,8 +255,8 @@ impl Bench {
                 self.patch_spec(json!({ "image": other_image(&image) })).await
             }
             Workflow::StorageGrows => {
-                let size = self.resource().await?["spec"]["storage"]["size"].clone();
-                self.patch_spec(json!({ "storage": { "size": grown(&size) } })).await
+                self.size = grown(&self.size);
+                self.patch_spec(json!({ "storage": { "size": self.size } })).await
             }
             Workflow::Delete => self.api.delete(&path, &json!({})).await,
         }

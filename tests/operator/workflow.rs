@@ -122,12 +122,15 @@ impl FromStr for Case {
     }
 }
 
+/// The size of a new cluster's volumes.
+pub(crate) const SIZE: &str = "1Gi";
+
 /// The specification of a new cluster.
-pub(crate) fn specification(replicas: u32) -> Value {
+pub(crate) fn specification(size: &str) -> Value {
     json!({
-        "replicas": replicas,
+        "replicas": 3,
         "image": "ringkv:a",
-        "storage": { "size": "1Gi" },
+        "storage": { "size": size },
         "router": { "replicas": 1 },
     })
 }
@@ -138,9 +141,9 @@ pub(crate) fn other_image(image: &Value) -> &'static str {
 }
 
 /// A little more, as `storage.size` has it.
-pub(crate) fn grown(size: &Value) -> String {
-    let mib = match size.as_str().unwrap_or_default() {
-        "1Gi" => 1024,
+pub(crate) fn grown(size: &str) -> String {
+    let mib = match size {
+        SIZE => 1024,
         other => other.trim_end_matches("Mi").parse().unwrap_or(1024),
     };
     format!("{}Mi", mib + 64)

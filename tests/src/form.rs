@@ -48,6 +48,8 @@ pub fn form(objects: &Objects) -> Form {
                     json!("on its way out")
                 }
                 _ if !is_ours(object) => continue,
+                // Nothing is left to say which cluster's they are, and of which size.
+                "persistentvolumeclaims" if words.is_empty() => json!(keys_of_annotations(object)),
                 _ => other(object),
             };
             form.insert(format!("{kind}/{name}"), replaced(&said, &words));
@@ -218,6 +220,11 @@ fn metadata(object: &Value) -> Value {
         "owners": owners,
         "is ending": metadata["deletionTimestamp"].is_string(),
     })
+}
+
+fn keys_of_annotations(object: &Value) -> Vec<String> {
+    let metadata = metadata(object);
+    metadata["annotations"].as_object().into_iter().flat_map(Map::keys).cloned().collect()
 }
 
 fn keys(secret: &Value) -> Vec<&String> {

@@ -2,6 +2,7 @@
 
 mod autoscaler;
 mod bad_specs;
+mod chaos;
 mod charts;
 mod cut_off;
 mod drain;
