@@ -25,6 +25,15 @@ pub(crate) struct Actor<'a> {
     pub(crate) storage_size: &'a str,
 }
 
+/// What came of a step that was not refused.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    /// It is done, or there is nothing to do; with what there is to tell.
+    Done(Option<News>),
+    /// What it was planned from has changed meanwhile: it is to be looked again.
+    Changed,
+}
+
 /// A step that was refused.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {object}: {}", in_words(source))]
@@ -35,23 +44,23 @@ pub(crate) struct StepError {
 }
 
 impl Actor<'_> {
-    /// Carries out one step; `None` where the facts have changed since the plan was made.
-    pub(crate) async fn take(&self, step: &Step) -> Result<Option<News>, StepError> {
+    /// Carries out one step.
+    pub(crate) async fn take(&self, step: &Step) -> Result<Taken, StepError> {
         match step {
             Step::MarkRetired { server, claim, incarnation } => {
                 let mark = json!({ "annotations": { RETIRED: incarnation } });
                 let done = self.patch_claim("mark", claim, mark, None).await?;
                 let note = format!("{server} owns nothing any more and leaves");
-                Ok(done.then(|| News::normal("ServerRetired", "ScaleDown", note).of(server)))
+                Ok(taken(done, || News::normal("ServerRetired", "ScaleDown", note).of(server)))
             }
             Step::OwnClaim { claim, is_owned } => {
-                self.own_claim(claim, *is_owned).await?;
-                Ok(None)
+                let done = self.own_claim(claim, *is_owned).await?;
+                Ok(if done { Taken::Done(None) } else { Taken::Changed })
             }
             Step::Unmark { claim, .. } => {
                 let mark = json!({ "annotations": { RETIRED: Value::Null } });
-                self.patch_claim("take the mark from", claim, mark, None).await?;
-                Ok(None)
+                let done = self.patch_claim("take the mark from", claim, mark, None).await?;
+                Ok(if done { Taken::Done(None) } else { Taken::Changed })
             }
             Step::GrowClaim { server, claim } => {
                 let request = json!({ "resources": { "requests": {
@@ -59,7 +68,7 @@ impl Actor<'_> {
                 }}});
                 let done = self.patch_claim("grow", claim, json!({}), Some(request)).await?;
                 let note = format!("the volume of {server} grows to {}", self.storage_size);
-                Ok(done.then(|| News::normal("VolumeGrows", "GrowVolume", note).of(server)))
+                Ok(taken(done, || News::normal("VolumeGrows", "GrowVolume", note).of(server)))
             }
             Step::DeleteClaim { server, claim } => self.delete_claim(server, claim).await,
             Step::ReplacePod { server, uid, is_broken } => {
@@ -69,20 +78,20 @@ impl Actor<'_> {
     }
 
     /// After a live look: to be owned by a resource that is being deleted is to be deleted.
-    async fn own_claim(&self, claim: &ClaimRef, is_owned: bool) -> Result<(), StepError> {
+    async fn own_claim(&self, claim: &ClaimRef, is_owned: bool) -> Result<bool, StepError> {
         let object = || format!("volume claim {}", claim.name);
         let looked = |source| StepError { action: "look at", object: object(), source };
         let clusters: Api<KvCluster> = Api::namespaced(self.client.clone(), self.namespace);
         let Some(cluster) = clusters.get_opt(self.names.0).await.map_err(looked)? else {
-            return Ok(());
+            return Ok(true);
         };
         let wants = cluster.spec.pvc_retention_policy.when_deleted == PvcRetention::Delete;
         let is_same = cluster.uid().as_deref() == Some(self.uid);
         if !is_same || wants != is_owned || cluster.metadata.deletion_timestamp.is_some() {
-            return Ok(());
+            return Ok(true);
         }
         let Some(found) = self.claims().get_metadata_opt(&claim.name).await.map_err(looked)? else {
-            return Ok(());
+            return Ok(true);
         };
         let others = found.owner_references().iter().filter(|owner| owner.uid != self.uid);
         let mut owners: Vec<Value> = others.map(|owner| json!(owner)).collect();
@@ -90,7 +99,7 @@ impl Actor<'_> {
             owners.push(self.owner());
         }
         let metadata = json!({ "ownerReferences": owners });
-        self.patch_claim("settle the owner of", claim, metadata, None).await.map(drop)
+        self.patch_claim("settle the owner of", claim, metadata, None).await
     }
 
     /// The custom resource, as an owner.
@@ -123,15 +132,11 @@ impl Actor<'_> {
 
     /// The last look before a volume goes: the ring document does not list the server, the
     /// StatefulSet does not have it, no pod uses it.
-    async fn delete_claim(
-        &self,
-        server: &str,
-        claim: &ClaimRef,
-    ) -> Result<Option<News>, StepError> {
+    async fn delete_claim(&self, server: &str, claim: &ClaimRef) -> Result<Taken, StepError> {
         let object = || format!("volume claim {}", claim.name);
         let looked = |source| StepError { action: "look at", object: object(), source };
         if !self.may_lose(server).await.map_err(looked)? {
-            return Ok(None);
+            return Ok(Taken::Done(None));
         }
         let mut parameters = only(Some(claim.uid.clone()), Some(claim.resource_version.clone()));
         if planted::is(Bug::OperatorDeletesPvcByName) {
@@ -140,7 +145,7 @@ impl Actor<'_> {
         let result = self.claims().delete(&claim.name, &parameters).await.map(drop);
         let done = self.settled("delete", object(), result)?;
         let note = format!("the volume of {server}, which owns nothing, is deleted");
-        Ok(done.then(|| News::normal("VolumeDeleted", "ScaleDown", note).of(server)))
+        Ok(taken(done, || News::normal("VolumeDeleted", "ScaleDown", note).of(server)))
     }
 
     async fn may_lose(&self, server: &str) -> Result<bool, Error> {
@@ -167,12 +172,12 @@ impl Actor<'_> {
         server: &str,
         uid: &str,
         is_broken: bool,
-    ) -> Result<Option<News>, StepError> {
+    ) -> Result<Taken, StepError> {
         let result = self.pods().delete(server, &only(Some(uid.to_owned()), None)).await.map(drop);
         let done = self.settled("replace", format!("pod {server}"), result)?;
         let why = if is_broken { ", which did not run," } else { "" };
         let note = format!("{server}{why} is replaced by one of the present specification");
-        Ok(done.then(|| News::normal("PodReplaced", "Roll", note).of(server)))
+        Ok(taken(done, || News::normal("PodReplaced", "Roll", note).of(server)))
     }
 
     /// A conflict, or an object that is gone: the plan is made anew from what is there then.
@@ -199,4 +204,9 @@ impl Actor<'_> {
     fn pods(&self) -> Api<Pod> {
         Api::namespaced(self.client.clone(), self.namespace)
     }
+}
+
+/// What came of a step, with its news if it is done.
+fn taken(is_done: bool, news: impl FnOnce() -> News) -> Taken {
+    if is_done { Taken::Done(Some(news())) } else { Taken::Changed }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crd::names::{COMPONENT_LABEL, Component, Names};
 use crd::{AcceptedLoss, KvCluster, KvClusterStatus};
@@ -17,7 +18,7 @@ use rebalance::{Coordinator, RingStoreError, Status};
 use ring::RingDocument;
 
 use crate::access::{Access, AccessError};
-use crate::act::{Actor, StepError};
+use crate::act::{Actor, StepError, Taken};
 use crate::apply::ApplyError;
 use crate::controller::{Context, key};
 use crate::coordinators::{Key, Settings};
@@ -29,6 +30,9 @@ use crate::refusal::in_words;
 use crate::status::{Obstacle, Pending, Seen};
 use crate::validate::{ValidCluster, validate};
 use crate::watches::{Cluster, of_cluster};
+
+/// Pause before another look where what was seen has changed meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Why a cluster could not be brought to its form; it is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -77,10 +81,14 @@ pub(crate) async fn reconcile(
         Err(invalid) => {
             context.coordinators.stop(&key);
             let why = format!("it cannot be read: {}; change or delete it", invalid.error);
-            context.tell_unreadable(&object, why).await?;
-            Ok(Action::await_change())
+            Ok(after(context.tell_unreadable(&object, why).await?))
         }
     }
+}
+
+/// The next look comes with a change; or soon, where this one was not to its end.
+fn after(is_done: bool) -> Action {
+    if is_done { Action::await_change() } else { Action::requeue(LOOK_AGAIN) }
 }
 
 /// One look at one cluster.
@@ -96,8 +104,7 @@ impl Look<'_> {
         let before = self.before();
         if self.cluster.spec.paused {
             self.context.coordinators.stop(&self.key);
-            self.context.tell(self.object, before, Obstacle::Paused).await?;
-            return Ok(Action::await_change());
+            return Ok(after(self.context.tell(self.object, before, Obstacle::Paused).await?));
         }
         let id = match self.context.cluster_id(self.cluster).await {
             Ok(id) => id,
@@ -109,12 +116,11 @@ impl Look<'_> {
                 // Servers that come back elsewhere are found all the same.
                 self.context.coordinators.relocate(&self.key, self.observe().addresses());
                 let obstacle = Obstacle::Invalid(error.to_string());
-                self.context.tell(self.object, before, obstacle).await?;
-                return Ok(Action::await_change());
+                return Ok(after(self.context.tell(self.object, before, obstacle).await?));
             }
         };
         match self.carry_out(&valid).await {
-            Ok(()) => Ok(Action::await_change()),
+            Ok(is_done) => Ok(after(is_done)),
             Err(error) => self.failed(error).await,
         }
     }
@@ -134,7 +140,8 @@ impl Look<'_> {
         Names(&self.key.1)
     }
 
-    async fn carry_out(&self, valid: &ValidCluster) -> Result<(), ReconcileError> {
+    /// False where something has changed meanwhile, so that it has to be looked again.
+    async fn carry_out(&self, valid: &ValidCluster) -> Result<bool, ReconcileError> {
         let facts = self.observe();
         let access = self.context.access(valid).await?;
         let settings = self.settings(valid, &access);
@@ -167,10 +174,12 @@ impl Look<'_> {
             storage_size: &self.cluster.spec.storage.size,
         };
         let mut refused = applied.refused.map(ReconcileError::from);
+        let mut is_done = true;
         for step in &plan.steps {
             match actor.take(step).await {
-                Ok(Some(news)) => self.context.publish(self.object, news).await,
-                Ok(None) => {}
+                Ok(Taken::Done(Some(news))) => self.context.publish(self.object, news).await,
+                Ok(Taken::Done(None)) => {}
+                Ok(Taken::Changed) => is_done = false,
                 // It keeps none of the others from being taken.
                 Err(error) => refused = refused.or(Some(error.into())),
             }
@@ -178,7 +187,9 @@ impl Look<'_> {
         let is_new = applied.is_set_written && facts.stateful_set.is_some() && rescaled.is_none();
         let next = self.status(valid, &facts, &plan, document, &status, is_new);
         let Some(refused) = refused else {
-            return self.context.tell_status(self.object, self.before(), next, &status).await;
+            let is_told =
+                self.context.tell_status(self.object, self.before(), next, &status).await?;
+            return Ok(is_done && is_told);
         };
         let obstacle = Obstacle::Failed(refused.to_string());
         let next = obstacle.in_status(&next, self.object.meta().generation, &crate::tell::now());

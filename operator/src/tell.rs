@@ -34,53 +34,57 @@ impl End {
 }
 
 impl Context {
-    /// Tells that something is in the way; what is not known because of it stays as it was.
+    /// Tells that something is in the way; what is not known because of it stays as it was. False
+    /// as of [`Self::tell_status`].
     pub(crate) async fn tell(
         &self,
         object: &Cluster,
         before: Option<KvClusterStatus>,
         obstacle: Obstacle,
-    ) -> Result<(), ReconcileError> {
+    ) -> Result<bool, ReconcileError> {
         let base = before.clone().unwrap_or_default();
         let next = obstacle.in_status(&base, object.meta().generation, &now());
         self.tell_status(object, before, next, &Status::default()).await
     }
 
     /// Tells that a resource cannot be read. What its status says besides cannot be read either,
-    /// and stays as it is.
+    /// and stays as it is. False as of [`Self::tell_status`].
     pub(crate) async fn tell_unreadable(
         &self,
         object: &Cluster,
         why: String,
-    ) -> Result<(), ReconcileError> {
+    ) -> Result<bool, ReconcileError> {
         let key = key(object);
         let base = self.told(&key).unwrap_or_default();
         let next = Obstacle::Invalid(why).in_status(&base, object.meta().generation, &now());
         if base == next {
-            return Ok(());
+            return Ok(true);
         }
         let status = json!({
             "observedGeneration": next.observed_generation,
             "phase": next.phase,
             "conditions": next.conditions,
         });
-        self.patch_status(object, status).await?;
+        if !self.patch_status(object, status).await? {
+            return Ok(false);
+        }
         for one in news::between(Some(&base), &next, None) {
             self.publish(object, one).await;
         }
         self.remember_told(&key, next);
-        Ok(())
+        Ok(true)
     }
 
     /// Writes the status, if it is another than the one before. What the coordinator says of the
-    /// ring is for telling what has happened.
+    /// ring is for telling what has happened. False where it was not written, because the resource
+    /// has changed meanwhile, or is gone: nobody but the next look will write it.
     pub(crate) async fn tell_status(
         &self,
         object: &Cluster,
         before: Option<KvClusterStatus>,
         next: KvClusterStatus,
         ring: &Status,
-    ) -> Result<(), ReconcileError> {
+    ) -> Result<bool, ReconcileError> {
         let key = key(object);
         let next = KvClusterStatus { ring: None, ..next };
         let known = before.map(|before| KvClusterStatus { ring: None, ..before });
@@ -88,10 +92,10 @@ impl Context {
         let ended = ended.filter(|ended| self.told_end(&key) != Some(End::of(ended)));
         let is_same = known.as_ref() == Some(&next);
         if is_same && ended.is_none() {
-            return Ok(());
+            return Ok(true);
         }
         if !is_same && !self.patch_status(object, patch(&next)).await? {
-            return Ok(());
+            return Ok(false);
         }
         for one in news::between(known.as_ref(), &next, ended) {
             self.publish(object, one).await;
@@ -100,10 +104,11 @@ impl Context {
         if let Some(ended) = ended {
             self.remember_told_end(&key, End::of(ended));
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// False where the resource was deleted meanwhile, or made anew.
+    /// False where the resource was deleted meanwhile, made anew, or written by others so often
+    /// that the API server gave up.
     async fn patch_status(&self, object: &Cluster, status: Value) -> Result<bool, ReconcileError> {
         let (namespace, name) = key(object);
         let clusters: Api<Cluster> = Api::namespaced(self.client.clone(), &namespace);
