@@ -199,3 +199,23 @@ fn programs_of_nodes_run_in_their_networks() {
     assert_eq!(programs::host_proxy(&layout).node, None);
     assert_ne!(programs::host_proxy(&layout).name, programs::proxy(&layout, Node(1)).name);
 }
+
+#[test]
+fn a_control_plane_without_nodes_meets_no_cluster_of_nodes() {
+    let (with, without) = (layout(), Layout::without_nodes(Path::new("/alone")));
+    let ports = |layout: &Layout| {
+        let programs = [programs::etcd(layout), programs::api_server(layout)];
+        let arguments = programs.into_iter().flat_map(|program| program.arguments);
+        let values =
+            arguments.filter_map(|one| one.rsplit_once(':').map(|(_, port)| port.to_owned()));
+        let all: Vec<String> = values.chain([layout.listens.port.to_owned()]).collect();
+        all
+    };
+    let met: Vec<String> =
+        ports(&with).into_iter().filter(|port| ports(&without).contains(port)).collect();
+    assert!(met.is_empty(), "both listen at {met:?}");
+    assert_eq!(without.api_server(), "https://127.0.0.1:16443");
+    assert!(configs::kubeconfig(&without, "admin").contains("https://127.0.0.1:16443"));
+    let controllers = programs::controller_manager(&without).arguments.join(" ");
+    assert!(controllers.contains("statefulset-controller") && !controllers.contains("node-life"));
+}
