@@ -3,11 +3,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
 use super::layout::Layout;
+use super::wait::{self, Look};
 use super::{NODES_FILE, build, daemons, packages, up};
+
+const APPLIED_WITHIN: Duration = Duration::from_secs(60);
 
 /// A control plane that runs, and ends with this value.
 pub(crate) struct ControlPlane {
@@ -41,9 +45,18 @@ impl ControlPlane {
     /// Applies a manifest, and waits until the definitions in it can be used.
     pub(crate) fn apply(&self, manifest: &Path) -> anyhow::Result<()> {
         let manifest = manifest.display().to_string();
-        up::kubectl(&self.layout, &["apply", "--server-side", "--filename", &manifest])?;
-        let wait = ["wait", "--for=condition=Established", "--timeout=30s", "--filename"];
-        up::kubectl(&self.layout, &[&wait[..], &[&*manifest]].concat()).map(drop)
+        let apply = ["apply", "--server-side", "--filename", &manifest];
+        let condition = "--for=condition=Established";
+        let established = ["wait", condition, "--timeout=4s", "--filename", &manifest];
+        // On a machine that is busy kubectl gives up before the API server does.
+        wait::until("the definitions", APPLIED_WITHIN, None, || {
+            let applied = up::kubectl(&self.layout, &apply);
+            let result = applied.and_then(|_| up::kubectl(&self.layout, &established));
+            Ok(match result {
+                Ok(_) => Look::Found(()),
+                Err(error) => Look::NotYet(format!("{error:#}")),
+            })
+        })
     }
 
     /// How its admin reaches it.
