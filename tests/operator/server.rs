@@ -250,7 +250,8 @@ pub(crate) fn unschedulable(pod: &Value) -> Option<String> {
     let selects = spec["nodeSelector"].as_object().into_iter().flatten();
     let far = selects.filter(|(_, value)| *value == NOBODY_HAS).count() > 0;
     let cpu = text(&spec["containers"][0]["resources"]["requests"]["cpu"]);
-    let large = cpu.parse::<u32>().is_ok_and(|cpus| cpus > 100);
+    // The API server writes 1000 so.
+    let large = cpu.ends_with('k');
     (far || large).then(|| "0/1 nodes are available".to_owned())
 }
 
@@ -268,7 +269,8 @@ fn waiting(pod: &Value, reason: &str, message: &str) -> Value {
 /// The status of a pod that runs.
 pub(crate) fn running(pod: &Value, address: &str, is_ready: bool, restarts: u32) -> Value {
     let state = json!({ "running": {} });
-    let condition = |kind: &str, holds: bool| json!({ "type": kind, "status": if holds { "True" } else { "False" } });
+    let truth = |holds: bool| if holds { "True" } else { "False" };
+    let condition = |kind: &str, holds: bool| json!({ "type": kind, "status": truth(holds) });
     json!({
         "phase": "Running",
         "podIP": address,

@@ -121,7 +121,7 @@ impl Bench {
                 self.patch_spec(change.out.clone()).await?;
                 let servers = change.out["replicas"].as_u64().unwrap_or(3);
                 if change.out["paused"] == true {
-                    self.wait_reason("Progressing", "Paused").await?;
+                    self.wait_reason("Paused").await?;
                 } else {
                     let servers = u32::try_from(servers)?;
                     self.settle(Stand::Servers(servers), None).await.context("out")?;
@@ -131,8 +131,7 @@ impl Bench {
             }
             Trial::Unsatisfiable(_, reason, out, back) => {
                 self.patch_spec(out.clone()).await?;
-                let condition = if *reason == "Blocked" { "Degraded" } else { "Progressing" };
-                self.wait_reason(condition, reason).await?;
+                self.wait_reason(reason).await?;
                 self.patch_spec(back.clone()).await?;
             }
         }
@@ -142,15 +141,15 @@ impl Bench {
         self.require_innocent()
     }
 
-    async fn wait_reason(&self, condition: &str, reason: &str) -> anyhow::Result<()> {
+    async fn wait_reason(&self, reason: &str) -> anyhow::Result<()> {
         let deadline = Instant::now() + TOLD_WITHIN;
         loop {
             let status = self.resource().await?["status"].clone();
             let mut conditions = status["conditions"].as_array().into_iter().flatten();
-            if conditions.any(|one| one["type"] == condition && one["reason"] == reason) {
+            if conditions.any(|one| one["type"] == "Progressing" && one["reason"] == reason) {
                 return Ok(());
             }
-            ensure!(Instant::now() < deadline, "no {condition} with {reason}: {status}");
+            ensure!(Instant::now() < deadline, "Progressing has not the reason {reason}: {status}");
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }

@@ -6,10 +6,17 @@ use super::certificates::{AUTHORITY, SERVICE_ACCOUNTS};
 use super::layout::{Layout, Node, POD_RANGE, SERVICE_RANGE};
 
 /// The controllers that bring the objects of a cluster to life where there is no node.
-const CONTROLLERS_WITHOUT_NODES: &str = "deployment-controller,garbage-collector-controller,\
-     namespace-controller,persistentvolume-binder-controller,persistentvolume-protection-controller,\
-     persistentvolumeclaim-protection-controller,replicaset-controller,serviceaccount-controller,\
-     statefulset-controller";
+const CONTROLLERS_WITHOUT_NODES: [&str; 9] = [
+    "deployment-controller",
+    "garbage-collector-controller",
+    "namespace-controller",
+    "persistentvolume-binder-controller",
+    "persistentvolume-protection-controller",
+    "persistentvolumeclaim-protection-controller",
+    "replicaset-controller",
+    "serviceaccount-controller",
+    "statefulset-controller",
+];
 
 /// A program to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +93,7 @@ pub(crate) fn controller_manager(layout: &Layout) -> Program {
         flag("node-monitor-grace-period", "16s"),
     ];
     if layout.nodes.is_empty() {
-        arguments.push(flag("controllers", CONTROLLERS_WITHOUT_NODES));
+        arguments.push(flag("controllers", &CONTROLLERS_WITHOUT_NODES.join(",")));
         // Beside that of a cluster of nodes, and for many tests at a time.
         arguments.push(flag("secure-port", "0"));
         arguments.push(flag("kube-api-qps", "1000"));
