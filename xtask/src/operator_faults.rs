@@ -9,30 +9,18 @@ use crate::suite::{Options, cargo};
 use crate::{release, root};
 
 /// Runs the cases, workflows or the sweep that the words name; the words are those of the test.
+/// Without any, the short run and the sweep.
 pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
     cluster::can_run_without_nodes().map_err(|reason| anyhow::anyhow!("{reason}"))?;
     let mut report = Report::new();
     let options = Options::default();
     build(&mut report, options)?;
-    on_control_plane(&mut report, options, &[("operator under faults", words.to_vec())])?;
+    let faults = ("operator under faults", words.to_vec());
+    let sweep = ("every field out and back", vec!["--sweep".to_owned()]);
+    let parts = if words.is_empty() { vec![faults, sweep] } else { vec![faults] };
+    on_control_plane(&mut report, options, &parts)?;
     report.finish();
     Ok(())
-}
-
-/// The short run and the sweep as stages of a larger run, which has built the program; says so
-/// where they cannot run.
-pub(crate) fn stages(report: &mut Report, options: Options) -> anyhow::Result<()> {
-    match cluster::can_run_without_nodes() {
-        Ok(()) => {}
-        Err(reason) if options.ci => anyhow::bail!("the operator under faults: {reason}"),
-        Err(reason) => {
-            println!("\nskipped: the operator under faults; {reason}");
-            return Ok(());
-        }
-    }
-    let sweep = vec!["--sweep".to_owned()];
-    let parts = [("operator under faults", Vec::new()), ("every field out and back", sweep)];
-    on_control_plane(report, options, &parts)
 }
 
 fn build(report: &mut Report, options: Options) -> anyhow::Result<()> {

@@ -4,8 +4,7 @@ use std::process::Command;
 
 use crate::stage::Report;
 use crate::{
-    e2e, foreign, fuzz, model, operator_faults, planted, porcupine, redis_tools, release,
-    simulation, tidy,
+    e2e, foreign, fuzz, model, planted, porcupine, redis_tools, release, simulation, tidy,
 };
 
 /// What to run.
@@ -80,7 +79,6 @@ fn end_to_end(report: &mut Report, options: Options) -> anyhow::Result<()> {
     }
     report.run("end-to-end tests", &mut tests)?;
     foreign::stages(report, options)?;
-    operator_faults::stages(report, options)?;
     e2e::stages(report, options)
 }
 

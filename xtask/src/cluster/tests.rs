@@ -206,8 +206,8 @@ fn a_control_plane_without_nodes_meets_no_cluster_of_nodes() {
     let ports = |layout: &Layout| {
         let programs = [programs::etcd(layout), programs::api_server(layout)];
         let arguments = programs.into_iter().flat_map(|program| program.arguments);
-        let values =
-            arguments.filter_map(|one| one.rsplit_once(':').map(|(_, port)| port.to_owned()));
+        let after_colon = arguments.filter_map(|one| Some(one.rsplit_once(':')?.1.to_owned()));
+        let values = after_colon.filter(|port| port.parse::<u16>().is_ok());
         let all: Vec<String> = values.chain([layout.listens.port.to_owned()]).collect();
         all
     };
