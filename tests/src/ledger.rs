@@ -269,7 +269,7 @@ mod tests {
         let path = error.split_whitespace().last().unwrap();
         let kept = std::fs::read_to_string(path).unwrap();
         std::fs::remove_file(path).unwrap();
-        assert_eq!((kept.lines().count(), kept.matches("called").count()), (1, 3));
+        assert_eq!((kept.lines().count(), kept.matches("\"called\":").count()), (1, 3));
 
         let mut lost = ledger.clone();
         lost.entries.push(entry(Action::Read(1), 150));
