@@ -11,8 +11,6 @@ const CLOCKS_APART_MS: i64 = 10_000;
 const LONG_DOUBLE_ERROR: f64 = 1e-15;
 
 const PROTOCOL_ERROR: &[u8] = b"-ERR Protocol error: ";
-/// An argument that is longer than it says.
-const NOT_CLOSED: &[u8] = b"$4\r\nPINGx\r\n";
 /// How much of an error that repeats what was sent is the server's own, at least.
 const SAME_ERROR_BYTES: usize = 20;
 
@@ -154,8 +152,18 @@ pub fn judge_bytes(sent: &[u8], ours: &[u8], theirs: &[u8]) -> Verdict {
 fn is_loose(sent: &[u8]) -> bool {
     let pairs = [b' '].iter().chain(sent).zip(sent.iter().chain(b" "));
     let is_bare = |(before, byte): (&u8, &u8)| (*before == b'\r') != (*byte == b'\n');
-    pairs.into_iter().any(is_bare)
-        || sent.windows(NOT_CLOSED.len()).any(|bytes| bytes == NOT_CLOSED)
+    pairs.into_iter().any(is_bare) || (0..sent.len()).any(|at| is_longer_than_it_says(&sent[at..]))
+}
+
+/// Whether these bytes begin with an argument behind whose length no CRLF stands.
+fn is_longer_than_it_says(bytes: &[u8]) -> bool {
+    let Some(rest) = bytes.strip_prefix(b"$") else { return false };
+    let n_digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (digits, rest) = rest.split_at(n_digits);
+    let length = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<usize>().ok());
+    let (Some(length), Some(rest)) = (length, rest.strip_prefix(b"\r\n")) else { return false };
+    let end = rest.get(length..length.saturating_add(2));
+    end.is_some_and(|end| end != b"\r\n")
 }
 
 fn frames(mut bytes: &[u8]) -> anyhow::Result<Vec<&[u8]>> {
@@ -310,6 +318,8 @@ mod tests {
         let loose = b"*1\rx$4\r\nPING\r\n";
         assert_eq!(judge_bytes(loose, strict, b"+OK\r\n:1\r\n"), Verdict::Known(Strict));
         assert_eq!(judge_bytes(loose, strict, b":1\r\n:1\r\n"), Verdict::Different);
+        let longer = b"*1\r\n$4\r\nPING\r\n*2\r\n$3\r\nGET\r\n$0\r\nk20\r\n";
+        assert_eq!(judge_bytes(longer, strict, b"+OK\r\n:1\r\n"), Verdict::Known(Strict));
         let unknown = b"-ERR unknown command 'a', with args beginning with: ";
         let ours = [&b":1\r\n"[..], unknown, b"(so)\r\n"].concat();
         let theirs = [&b":1\r\n"[..], unknown, b"\r\n"].concat();
