@@ -19,6 +19,7 @@ mod router;
 mod scale;
 mod status;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -76,7 +77,8 @@ fn main() -> ExitCode {
     match run(cli.command) {
         Ok(()) => shell::exit::OK.into(),
         Err(failure) => {
-            eprintln!("ringkv: {failure}");
+            // Where nobody can be told, the code still tells.
+            let _ = writeln!(std::io::stderr(), "ringkv: {failure}");
             failure.code().into()
         }
     }

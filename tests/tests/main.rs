@@ -8,6 +8,7 @@ mod crashes;
 mod data_directories;
 mod data_loss;
 mod full_disk;
+mod full_log;
 mod honesty;
 mod pressure;
 mod report_figure;

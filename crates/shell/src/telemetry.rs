@@ -35,6 +35,9 @@ where
         .with_writer(writer)
         .with_ansi(colours)
         .with_target(false)
+        // A line that cannot be written, such as on a full disk, is lost. It would otherwise be
+        // reported on standard error, and a failure of that is a panic.
+        .log_internal_errors(false)
         .try_init()
         .map_err(|error| anyhow::anyhow!("start logging: {error}"))?;
     tracing::debug!(component, version = env!("CARGO_PKG_VERSION"), "starting");
