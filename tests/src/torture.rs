@@ -173,7 +173,8 @@ impl Campaign<'_> {
         let repeat = format!("{} --first-life {life} --rounds {}", self.options.command, index + 1);
         let mut text = format!("{repeat}\n\n{}\n", story.text());
         let what = match failure {
-            Failure::Other(error) => format!("{error:#}"),
+            // What is wrong comes before all that was printed.
+            Failure::Other(error) => format!("{}\n{error:#}", error.root_cause()),
             Failure::Keys(violations) => {
                 for violation in violations.iter().take(KEYS_KEPT_MAX) {
                     text.push_str(&format!("\n{violation}\n  "));
