@@ -64,11 +64,6 @@ pub(crate) fn run(flags: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The same as stages of a larger run, for which ringkv is built.
-pub(crate) fn stages(report: &mut Report, options: Options) -> anyhow::Result<()> {
-    tests(report, options, &[], Vec::new())
-}
-
 fn tests(
     report: &mut Report,
     options: Options,

@@ -3,9 +3,7 @@
 use std::process::Command;
 
 use crate::stage::Report;
-use crate::{
-    e2e, foreign, fuzz, model, planted, porcupine, redis_tools, release, simulation, tidy,
-};
+use crate::{e2e, fuzz, model, planted, porcupine, redis_tools, release, simulation, tidy};
 
 /// What to run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,7 +76,6 @@ fn end_to_end(report: &mut Report, options: Options) -> anyhow::Result<()> {
         tests.env("RINGKV_REQUIRE_REDIS_TOOLS", "1");
     }
     report.run("end-to-end tests", &mut tests)?;
-    foreign::stages(report, options)?;
     e2e::stages(report, options)
 }
 
