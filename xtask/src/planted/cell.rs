@@ -1,8 +1,9 @@
 //! Shell. One tier with one bug: runs it, within its budget, and says what came of it.
 
 use std::fmt;
-use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::process::CommandExt;
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -18,6 +19,8 @@ use crate::suite::{Options, cargo};
 
 /// How often a tier is asked whether it has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How long a tier may go on after its first failure, to say more of it.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
 /// What came of a tier.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +93,7 @@ pub(crate) fn run(
     let Built { tier, programs } = built;
     let began = Instant::now();
     for program in programs {
-        let mut output = tempfile::tempfile().context("cannot make a file")?;
+        let output = tempfile::tempfile().context("cannot make a file")?;
         let into = || output.try_clone().map(Stdio::from);
         let mut command = Command::new(program);
         command.current_dir(root()).args(tier.tests.split_whitespace());
@@ -102,25 +105,43 @@ pub(crate) fn run(
         command.env(VARIABLE, bug.map_or("", Bug::name)).env("RUST_BACKTRACE", "0");
         command.stdin(Stdio::null()).stdout(into()?).stderr(into()?).process_group(0);
         let mut child = command.spawn().with_context(|| format!("cannot start {}", tier.name))?;
-        let ended = wait(&mut child, began + tier.budget * patience)?;
-        let after = began.elapsed();
-        let Some(status) = ended else { return Ok(Outcome::TimedOut) };
-        if !status.success() {
-            let mut text = Vec::new();
-            output.seek(SeekFrom::Start(0)).and_then(|_| output.read_to_end(&mut text))?;
-            let text = String::from_utf8_lossy(&text);
-            let test = failed_test(&text).unwrap_or("?").to_owned();
-            return Ok(Outcome::Caught { after, cases: cases(&text), test });
+        let watched = watch(&mut child, &output, began + tier.budget * patience)?;
+        let text = read(&output)?;
+        if watched.status.is_some_and(|status| status.success()) {
+            continue;
         }
+        let test = failed_test(&text).unwrap_or("?").to_owned();
+        return Ok(match (watched.failed_at, watched.status) {
+            (None, None) => Outcome::TimedOut,
+            (Some(at), _) => Outcome::Caught { after: at - began, cases: cases(&text), test },
+            (None, Some(_)) => Outcome::Caught { after: began.elapsed(), cases: None, test },
+        });
     }
     Ok(Outcome::Passed)
 }
 
-/// `None` where it had to be ended, with everything that it had started.
-fn wait(child: &mut Child, until: Instant) -> anyhow::Result<Option<ExitStatus>> {
+/// What was seen of a program.
+struct Watched {
+    /// When it said that a test had failed.
+    failed_at: Option<Instant>,
+    /// `None` where it had to be ended.
+    status: Option<ExitStatus>,
+}
+
+/// Until it ends, or until a while after its first failure: what else fails is not asked.
+fn watch(child: &mut Child, output: &File, mut until: Instant) -> anyhow::Result<Watched> {
+    let mut failed_at = None;
     while Instant::now() < until {
         if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
+            if failed_at.is_none() && failure(&read(output)?).is_some() {
+                failed_at = Some(Instant::now());
+            }
+            return Ok(Watched { failed_at, status: Some(status) });
+        }
+        if failed_at.is_none() && failure(&read(output)?).is_some() {
+            let now = Instant::now();
+            failed_at = Some(now);
+            until = until.min(now + AFTER_FAILURE);
         }
         std::thread::sleep(LOOK_EVERY);
     }
@@ -128,13 +149,29 @@ fn wait(child: &mut Child, until: Instant) -> anyhow::Result<Option<ExitStatus>>
         let _ = kill_process_group(group, Signal::KILL);
     }
     child.wait()?;
-    Ok(None)
+    Ok(Watched { failed_at, status: None })
 }
 
-/// The first test in the list of failures at the end.
+/// What was written so far; the position is that of who writes, and stays.
+fn read(output: &File) -> anyhow::Result<String> {
+    let mut text = vec![0; usize::try_from(output.metadata()?.len())?];
+    output.read_exact_at(&mut text, 0)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Where the first failure is told: `test x ... FAILED`, with whatever the test wrote in between.
+fn failure(output: &str) -> Option<usize> {
+    output.match_indices("FAILED").map(|(at, _)| at).find(|at| {
+        let before = output.get(..*at).unwrap_or_default();
+        before.ends_with("... ") || before.ends_with('\n')
+    })
+}
+
+/// The test that failed first.
 fn failed_test(output: &str) -> Option<&str> {
-    let (_, after) = output.rsplit_once("\nfailures:\n")?;
-    after.lines().map(str::trim).find(|line| !line.is_empty())
+    let before = output.get(..failure(output)?)?;
+    let line = before.lines().rev().find(|line| line.starts_with("test "))?;
+    line.split_whitespace().nth(1)
 }
 
 /// Of a random test: how many cases had passed when one failed.
@@ -148,12 +185,13 @@ mod tests {
 
     #[test]
     fn what_failed_is_read_from_the_output() {
-        let output = "\nfailures:\n\n---- a::b stdout ----\nminimal failing input: seed = 0\n\
-            \tsuccesses: 7\n\tlocal rejects: 0\n\n\
-            \nfailures:\n    a::b\n    a::c\n\ntest result: FAILED\n";
-        assert_eq!(failed_test(output), Some("a::b"));
+        let output = "running 2 tests\ntest a::fine ... ok\ntest a::bad ... FAILED\n\nfailures:\n\n\
+            minimal failing input: seed = 0\n\tsuccesses: 7\n\tlocal rejects: 0\n";
+        assert_eq!(failed_test(output), Some("a::bad"));
         assert_eq!(cases(output), Some(7));
-        assert_eq!(failed_test("test result: ok"), None);
+        let with_words = "test a::loud ... what it says\nFAILED\ntest b ... ok\n";
+        assert_eq!(failed_test(with_words), Some("a::loud"));
+        assert_eq!(failed_test("test a::fine ... it says FAILED\nok\n"), None);
         let line = "  Executable unittests src/lib.rs (/a/target/debug/deps/x-1)";
         assert_eq!(executable(line), Some("/a/target/debug/deps/x-1"));
         assert_eq!(executable("   Compiling x v0.1.0 (/a/x)"), None);

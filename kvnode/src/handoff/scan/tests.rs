@@ -39,3 +39,21 @@ async fn what_is_on_disk_already_waits_for_nothing() {
     assert_eq!(piece.records.len(), 1);
     engine.let_go();
 }
+
+/// Expiries and tombstones go with the rest: a key that lives for ever or comes back is wrong too.
+#[tokio::test]
+async fn records_are_sent_as_they_are_stored() {
+    let (_engine, store) = store_with_an_unsynced_record();
+    let value = Some(Bytes::from("value"));
+    let expiring = Record { version: 8, expiry_ms: Some(9_000_000_000_000), value };
+    let stored = [(b"expiring", expiring), (b"deleted!", Record::tombstone(9))];
+    for (key, record) in &stored {
+        let put = Op::Put(RecordKey::new(&key[..]), record.encode(), record.expiry_ms);
+        store.commit(&[put]).unwrap();
+    }
+    let sent = first_piece(&store, 9).await.records;
+    assert_eq!(sent.len(), 3);
+    for (key, record) in stored {
+        assert!(sent.contains(&(RecordKey::new(key), record.encode())), "{record:?}");
+    }
+}
