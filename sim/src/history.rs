@@ -118,12 +118,13 @@ impl History {
     /// Notes an increment by the one client that owns the counter, or a read: by 0.
     pub(crate) fn note_counter(&mut self, key: &str, by: i64, outcome: Outcome) {
         self.n_operations += 1;
+        let is_lost = self.is_lost(key);
         let counter = self.counters.entry(key.to_owned()).or_default();
         match outcome {
             Outcome::Answered(value) => {
                 let least = counter.answered + by;
                 let is_possible = (least..=least + counter.uncertain).contains(&value);
-                if !is_possible && !self.lost.contains(Point::of(key.as_bytes())) {
+                if !is_possible && !is_lost {
                     let text = format!("counter {key} is {value}, {counter:?} + {by} before");
                     self.violations.push(text);
                 }

@@ -1,6 +1,6 @@
 //! Shell. Everything that happened, line by line: two runs of a seed must have the same lines.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// The lines of one run, of which the hash is kept.
@@ -8,7 +8,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 pub(crate) struct Trace {
     hasher: RefCell<DefaultHasher>,
     is_shown: bool,
-    n_lines: Cell<u64>,
 }
 
 impl Trace {
@@ -18,7 +17,6 @@ impl Trace {
 
     /// Adds a line; `at_ms` is the time of the simulation.
     pub(crate) fn add(&self, at_ms: u128, line: &str) {
-        self.n_lines.set(self.n_lines.get() + 1);
         (at_ms, line).hash(&mut *self.hasher.borrow_mut());
         if self.is_shown {
             println!("{at_ms:>8} {line}");

@@ -135,7 +135,7 @@ impl World<'_> {
             report.faults += u64::from(!matches!(event, Event::Scale(_)));
             self.happen(event)?;
         }
-        self.mend()?;
+        self.mend();
         let mended_ms = self.now_ms();
         let mut rest = Err(anyhow!("nothing was looked at"));
         while self.now_ms() < mended_ms + REST_MS {
@@ -347,14 +347,13 @@ impl World<'_> {
     }
 
     /// Nothing goes wrong any more.
-    fn mend(&mut self) -> anyhow::Result<()> {
+    fn mend(&mut self) {
         self.say("mended");
         self.heal();
         for host in std::mem::take(&mut self.down) {
             self.sim.bounce(host.name());
         }
         simulation::set_slowest_disk(Duration::from_micros(self.stage.plan.disk_max_us));
-        Ok(())
     }
 }
 

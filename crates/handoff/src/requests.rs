@@ -3,7 +3,6 @@
 
 use std::cmp::Ordering;
 
-use planted::Bug;
 use ring::{ArcSet, Phase, RingDocument};
 
 use crate::decisions::{Decisions, Terms, first_arc, highest_in, lists, raise};
@@ -285,17 +284,12 @@ impl Decisions {
     /// An epoch is used once: whoever owned a point later than this is not to be forgotten.
     fn check_epoch(&self, arcs: &ArcSet, asked: Epoch) -> Result<(), Refusal> {
         let highest = self.highest_over(arcs);
-        let is_ruled = Rule::EpochAboveAll.holds() && !planted::is(Bug::SkipEpochCheckOnNode);
-        if asked > highest || !is_ruled {
-            Ok(())
-        } else {
-            Err(Refusal::EpochTooLow { asked, highest })
-        }
+        let is_later = asked > highest || !Rule::EpochAboveAll.holds();
+        if is_later { Ok(()) } else { Err(Refusal::EpochTooLow { asked, highest }) }
     }
 
     fn check_not_retired(&self) -> Result<(), Refusal> {
-        let is_ruled = Rule::RetiredTakesNothing.holds() && !planted::is(Bug::RetiredDiskRejoins);
-        let retired = self.retired.filter(|_| is_ruled);
+        let retired = self.retired.filter(|_| Rule::RetiredTakesNothing.holds());
         retired.map_or(Ok(()), |epoch| Err(Refusal::Retired { epoch }))
     }
 

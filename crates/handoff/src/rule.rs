@@ -1,5 +1,8 @@
 //! Pure. Rules that a test can leave out, one at a time, to show that its checker finds what
-//! follows. Without the feature `mutants`, which no product has, none can be left out.
+//! follows. Without the feature `mutants`, which no product has, none can be left out; the absence
+//! of some is also a planted bug.
+
+use planted::Bug;
 
 /// A rule of [`crate::Decisions`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,15 +63,28 @@ impl Rule {
         Self::OneBootstrapGrant,
     ];
 
+    pub(crate) fn holds(self) -> bool {
+        !self.is_left_out() && !self.planted_bug().is_some_and(planted::is)
+    }
+
+    /// The planted bug that is the absence of this rule.
+    const fn planted_bug(self) -> Option<Bug> {
+        match self {
+            Self::EpochAboveAll => Some(Bug::SkipEpochCheckOnNode),
+            Self::RetiredTakesNothing => Some(Bug::RetiredDiskRejoins),
+            _ => None,
+        }
+    }
+
     #[cfg(not(feature = "mutants"))]
     #[allow(clippy::unused_self, reason = "with the feature it is asked")]
-    pub(crate) const fn holds(self) -> bool {
-        true
+    const fn is_left_out(self) -> bool {
+        false
     }
 
     #[cfg(feature = "mutants")]
-    pub(crate) fn holds(self) -> bool {
-        switch::LEFT_OUT.load(std::sync::atomic::Ordering::Relaxed) != self as u8
+    fn is_left_out(self) -> bool {
+        switch::LEFT_OUT.load(std::sync::atomic::Ordering::Relaxed) == self as u8
     }
 }
 

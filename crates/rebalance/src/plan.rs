@@ -328,21 +328,19 @@ impl<'a> Planner<'a> {
                         actions.push(asks(handoff.source));
                     }
                 }
-                (None, Some(Step::Receiving))
-                    if wanted && source == Presence::Present && self.view.may_give(handoff) =>
-                {
-                    actions.push(Action::Give(Handoff {
-                        id: *id,
-                        source: handoff.source.clone(),
-                        target: handoff.target.clone(),
-                        arcs: handoff.arcs.clone(),
-                        epoch: handoff.epoch,
-                    }));
-                }
-                (None, Some(Step::Receiving))
-                    if !wanted || (source == Presence::Present && !self.view.may_give(handoff)) =>
-                {
-                    actions.push(asks(handoff.target));
+                // While its source is away, what is wanted waits.
+                (None, Some(Step::Receiving)) if !wanted || source == Presence::Present => {
+                    actions.push(if wanted && self.view.may_give(handoff) {
+                        Action::Give(Handoff {
+                            id: *id,
+                            source: handoff.source.clone(),
+                            target: handoff.target.clone(),
+                            arcs: handoff.arcs.clone(),
+                            epoch: handoff.epoch,
+                        })
+                    } else {
+                        asks(handoff.target)
+                    });
                 }
                 (Some(Step::Dropped), Some(Step::Receiving)) => {
                     actions.push(asks(handoff.target));

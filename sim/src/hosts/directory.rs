@@ -59,7 +59,6 @@ async fn membership(
     State(kept): State<Kept>,
     Query(query): Query<After>,
 ) -> Result<Json<Membership>, StatusCode> {
-    // A generation is made of both counts.
     let mut documents = kept.document.subscribe();
     let news = documents.wait_for(|(generation, _)| Some(*generation) != query.after);
     let _ = tokio::time::timeout(LONG_POLL, news).await.is_ok();
