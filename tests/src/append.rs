@@ -9,21 +9,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::order::{Gap, Span, Step, inversion, require_steps};
+use crate::order::{self, Gap, Span, Step, inversion, require_steps};
 
 /// What is appended. No two appends have the same one.
 pub type Token = u32;
 
 /// What a client did and what came of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Operation {
-    /// What it was.
-    pub action: Action,
-    /// When it was called, on a clock that all clients share.
-    pub called: u64,
-    /// When the answer was there.
-    pub answered: u64,
-}
+pub type Operation = order::Operation<Action>;
 
 /// What an operation was, and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

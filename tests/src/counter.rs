@@ -8,18 +8,10 @@
 
 use std::fmt;
 
-use crate::order::{Gap, Span, Step, inversion, require_steps};
+use crate::order::{self, Gap, Span, Step, inversion, require_steps};
 
 /// What a client did and what came of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Operation {
-    /// What it was.
-    pub action: Action,
-    /// When it was called, on a clock that all clients share.
-    pub called: u64,
-    /// When the answer was there.
-    pub answered: u64,
-}
+pub type Operation = order::Operation<Action>;
 
 /// What an operation was, and how it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,21 @@
-//! Pure. Operations whose order is known, and whether the times of their calls and answers allow
-//! that order.
+//! Pure. Operations, the orders that explain them, and whether the times of their calls and answers
+//! allow an order that is known.
 
 use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What a client did and what came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operation<A> {
+    /// What it was.
+    #[serde(flatten)]
+    pub action: A,
+    /// When it was called, in nanoseconds on a clock that all clients share; above 0.
+    pub called: u64,
+    /// When the answer was there; [`u64::MAX`] where none came.
+    pub answered: u64,
+}
 
 /// When an operation was called and when its answer was there ([`u64::MAX`] where none came).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +98,28 @@ pub fn require_steps(ordered: &[Step], uncertain_calls: &[u64]) -> Result<(), Ga
         made = made.max(step.place);
     }
     Ok(())
+}
+
+/// Whether some order of the operations explains them all: tries every one. `apply` gives what an
+/// operation makes of the state before it, where it fits that.
+#[cfg(test)]
+pub(crate) fn has_an_order<A: Clone, S>(
+    operations: &[Operation<A>],
+    state: &S,
+    may_be_missing: impl Fn(&A) -> bool + Copy,
+    apply: impl Fn(&A, &S) -> Option<S> + Copy,
+) -> bool {
+    if operations.iter().all(|operation| may_be_missing(&operation.action)) {
+        return true;
+    }
+    (0..operations.len()).any(|index| {
+        let mut rest = operations.to_vec();
+        let next = rest.remove(index);
+        let is_first =
+            rest.iter().all(|other| may_be_missing(&other.action) || other.answered >= next.called);
+        let after = apply(&next.action, state).filter(|_| is_first);
+        after.is_some_and(|after| has_an_order(&rest, &after, may_be_missing, apply))
+    })
 }
 
 #[cfg(test)]

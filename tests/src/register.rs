@@ -12,23 +12,16 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::order;
+
 /// A value. [`NIL`] is the absence of a key; every write has another one.
 pub type Value = u64;
 
 /// The value before the first write.
 pub const NIL: Value = 0;
 
-/// What a client did and what came of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Operation {
-    /// What it was.
-    #[serde(flatten)]
-    pub action: Action,
-    /// When it was called, on a clock that all clients share; above 0, the time of [`NIL`].
-    pub called: u64,
-    /// When the answer was there; [`u64::MAX`] where none came.
-    pub answered: u64,
-}
+/// What a client did and what came of it; it was called after 0, the time of [`NIL`].
+pub type Operation = order::Operation<Action>;
 
 /// What an operation was, and how it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

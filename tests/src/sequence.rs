@@ -10,6 +10,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt;
 
+use crate::order;
+
 /// A value. [`NIL`] is the absence of a key; every write of a value has another one.
 pub type Value = u64;
 
@@ -21,15 +23,7 @@ pub const NIL: Value = 0;
 const EXPIRY_TOLERANCE: u64 = 100_000_000;
 
 /// What a client did and what came of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Operation {
-    /// What it was.
-    pub action: Action,
-    /// When it was called, in nanoseconds on a clock that all clients share; above 0.
-    pub called: u64,
-    /// When the answer was there.
-    pub answered: u64,
-}
+pub type Operation = order::Operation<Action>;
 
 /// What an operation was, and how it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,29 +11,15 @@ fn operation(action: Action, called: u64, answered: u64) -> Operation {
 
 /// Whether some order of the operations explains them all: tries every one.
 fn has_an_order(operations: &[Operation], list: &[Token]) -> bool {
-    let may_be_missing = |operation: &Operation| matches!(operation.action, Action::Uncertain(_));
-    if operations.iter().all(may_be_missing) {
-        return true;
-    }
-    (0..operations.len()).any(|index| {
-        let mut rest = operations.to_vec();
-        let next = rest.remove(index);
-        let is_first =
-            rest.iter().all(|other| may_be_missing(other) || other.answered >= next.called);
-        let mut list = list.to_vec();
-        let fits = match &next.action {
-            Action::Read(seen) => *seen == list,
-            Action::Appended(token, length) => {
-                list.push(*token);
-                list.len() as u64 == *length
-            }
-            Action::Uncertain(token) => {
-                list.push(*token);
-                true
-            }
-            Action::Refused(_) => true,
-        };
-        is_first && fits && has_an_order(&rest, &list)
+    let may_be_missing = |action: &Action| matches!(action, Action::Uncertain(_));
+    let appended = |list: &[Token], token| [list, &[token]].concat();
+    order::has_an_order(operations, &list.to_vec(), may_be_missing, |action, list| match action {
+        Action::Read(seen) => (seen == list).then(|| list.clone()),
+        Action::Appended(token, length) => {
+            Some(appended(list, *token)).filter(|list| list.len() as u64 == *length)
+        }
+        Action::Uncertain(token) => Some(appended(list, *token)),
+        Action::Refused(_) => Some(list.clone()),
     })
 }
 

@@ -11,23 +11,12 @@ fn operation(action: Action, called: u64, answered: u64) -> Operation {
 
 /// Whether some order of the operations explains them all: tries every one.
 fn has_an_order(operations: &[Operation], value: u64) -> bool {
-    let may_be_missing = |operation: &Operation| operation.action == Action::Uncertain;
-    if operations.iter().all(may_be_missing) {
-        return true;
-    }
-    (0..operations.len()).any(|index| {
-        let mut rest = operations.to_vec();
-        let next = rest.remove(index);
-        let is_first =
-            rest.iter().all(|other| may_be_missing(other) || other.answered >= next.called);
-        let value = match next.action {
-            Action::Read(seen) if seen == value => value,
-            Action::Incremented(made) if made == value + 1 => made,
-            Action::Uncertain => value + 1,
-            Action::Refused => value,
-            Action::Read(_) | Action::Incremented(_) => return false,
-        };
-        is_first && has_an_order(&rest, value)
+    let may_be_missing = |action: &Action| *action == Action::Uncertain;
+    order::has_an_order(operations, &value, may_be_missing, |action, value| match *action {
+        Action::Read(seen) => (seen == *value).then_some(*value),
+        Action::Incremented(made) => (made == value + 1).then_some(made),
+        Action::Uncertain => Some(value + 1),
+        Action::Refused => Some(*value),
     })
 }
 

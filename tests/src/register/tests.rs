@@ -88,22 +88,11 @@ fn values_come_from_writes_that_began() {
 
 /// Whether some order of the operations explains them all: tries every one.
 fn has_an_order(operations: &[Operation], value: Value) -> bool {
-    if operations.iter().all(|operation| matches!(operation.action, Action::Uncertain(_))) {
-        return true;
-    }
-    (0..operations.len()).any(|index| {
-        let mut rest = operations.to_vec();
-        let next = rest.remove(index);
-        let is_first = rest.iter().all(|other| {
-            matches!(other.action, Action::Uncertain(_)) || other.answered >= next.called
-        });
-        let value = match next.action {
-            Action::Read(seen) if seen != value => return false,
-            Action::Read(_) => value,
-            Action::Write(written) | Action::Uncertain(written) => written,
-            Action::Refused(_) => return false,
-        };
-        is_first && has_an_order(&rest, value)
+    let may_be_missing = |action: &Action| matches!(action, Action::Uncertain(_));
+    order::has_an_order(operations, &value, may_be_missing, |action, value| match *action {
+        Action::Read(seen) => (seen == *value).then_some(*value),
+        Action::Write(written) | Action::Uncertain(written) => Some(written),
+        Action::Refused(_) => None,
     })
 }
 

@@ -18,27 +18,14 @@ fn read(value: Value, called: u64, answered: u64) -> Operation {
 
 /// Whether some order explains everything; without expiry.
 fn has_an_order(operations: &[Operation], value: Value) -> bool {
-    let may_be_missing = |operation: &Operation| {
-        matches!(operation.action, Action::Write(_, Outcome::Uncertain | Outcome::Refused))
-    };
-    if operations.iter().all(may_be_missing) {
-        return true;
-    }
-    (0..operations.len()).any(|index| {
-        let mut rest = operations.to_vec();
-        let next = rest.remove(index);
-        let is_first =
-            rest.iter().all(|other| may_be_missing(other) || other.answered >= next.called);
-        let value = match next.action {
-            Action::Read(seen) if seen == value => value,
-            Action::Write(_, Outcome::Refused) | Action::Read(_) => return false,
-            Action::Write(Write::Set(new) | Write::SetExpiring(new, _), _) => new,
-            Action::Write(Write::Delete, Outcome::Done(found)) if found != (value != NIL) => {
-                return false;
-            }
-            Action::Write(Write::Delete, _) => NIL,
-        };
-        is_first && has_an_order(&rest, value)
+    let may_be_missing =
+        |action: &Action| matches!(action, Action::Write(_, Outcome::Uncertain | Outcome::Refused));
+    order::has_an_order(operations, &value, may_be_missing, |action, value| match *action {
+        Action::Read(seen) => (seen == *value).then_some(*value),
+        Action::Write(_, Outcome::Refused) => None,
+        Action::Write(Write::Set(new) | Write::SetExpiring(new, _), _) => Some(new),
+        Action::Write(Write::Delete, Outcome::Done(found)) if found != (*value != NIL) => None,
+        Action::Write(Write::Delete, _) => Some(NIL),
     })
 }
 
