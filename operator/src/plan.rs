@@ -60,7 +60,7 @@ pub(crate) enum Step {
     OwnClaim { claim: ClaimRef, is_owned: bool },
     /// Take the note back: the server is wanted again.
     Unmark { server: String, claim: ClaimRef },
-    /// Delete the claim of a server that retired, or never had a volume.
+    /// Delete the claim of a server that retired, or never joined.
     DeleteClaim { server: String, claim: ClaimRef },
     /// Ask for the new size.
     GrowClaim { server: String, claim: ClaimRef },
@@ -210,18 +210,28 @@ impl Planner<'_> {
         let status = self.servers.get(server).filter(|one| one.role == ServerRole::Retired);
         let incarnation = match status {
             Some(status) => status.incarnation.clone()?,
-            None if !claim.is_bound => return None,
-            None if claim.cluster_id.as_deref() != Some(self.input.cluster_id) => return None,
-            None => UNUSED.to_owned(),
+            None => return self.mark_unused(server, claim),
         };
         let is_due = self.input.when_scaled == PvcRetention::Delete
             && !claim.is_terminating
-            && (claim.retired.is_none() || status.is_some())
             && claim.retired.as_ref() != Some(&incarnation);
         is_due.then(|| Step::MarkRetired {
             server: server.to_owned(),
             claim: claim.into(),
             incarnation,
+        })
+    }
+
+    /// Notes on a claim that was made for this cluster that its server never joined.
+    fn mark_unused(&self, server: &str, claim: &ClaimFacts) -> Option<Step> {
+        let is_due = self.input.when_scaled == PvcRetention::Delete
+            && !claim.is_terminating
+            && claim.cluster_id.as_deref() == Some(self.input.cluster_id)
+            && claim.retired.is_none();
+        is_due.then(|| Step::MarkRetired {
+            server: server.to_owned(),
+            claim: claim.into(),
+            incarnation: UNUSED.to_owned(),
         })
     }
 
@@ -248,6 +258,10 @@ impl Planner<'_> {
                 }
             } else if ordinal >= pods && self.may_delete_claim(server, ordinal, claim) {
                 steps.push(Step::DeleteClaim { server: server.clone(), claim: claim.into() });
+            } else if ordinal >= pods && self.input.document.is_some() && !claim.is_bound {
+                // Made too late to be marked before its pod went. Nothing can be on it yet, but it
+                // may still be bound.
+                steps.extend(self.mark_unused(server, claim));
             }
         }
     }
@@ -263,12 +277,13 @@ impl Planner<'_> {
         (is_ours && is_at_rest && differs).then(|| Step::OwnClaim { claim: claim.into(), is_owned })
     }
 
-    /// Only a volume whose server retired, or one that never was, and only once nothing uses it.
+    /// Only a volume whose server retired or never joined, by its mark, and only once nothing uses
+    /// it.
     fn may_delete_claim(&self, server: &str, ordinal: i32, claim: &ClaimFacts) -> bool {
         let facts = self.input.facts;
         self.input.document.is_some()
             && self.input.when_scaled == PvcRetention::Delete
-            && (claim.retired.is_some() || !claim.is_bound)
+            && claim.retired.is_some()
             && !facts.pods.contains_key(server)
             && facts.stateful_set.as_ref().is_some_and(|set| ordinal >= set.replicas)
     }

@@ -114,8 +114,7 @@ impl Judge {
         if last.is_some_and(|last| last.owns || (last.ever_granted && !last.is_retired)) {
             self.accuse(claim, &format!("a claim went whose server last said {last:?}"));
         }
-        let is_bound = claim["spec"]["volumeName"].is_string();
-        if is_bound && claim["metadata"]["annotations"]["ringkv.dev/retired"].is_null() {
+        if claim["metadata"]["annotations"]["ringkv.dev/retired"].is_null() {
             self.accuse(claim, "a claim went that is not marked as retired");
         }
         Ok(())

@@ -209,12 +209,52 @@ fn a_volume_goes_after_its_pod_and_only_if_its_server_retired() {
     case.facts.pods.remove("demo-2");
     case.status.servers.pop();
     case.check(2, 2, &["delete volume of demo-2"]);
-    case.claim("demo-2").retired = None;
-    case.check(2, 2, &[]);
-    case.claim("demo-2").is_bound = false;
-    case.check(2, 2, &["delete volume of demo-2"]);
     case.when_scaled = PvcRetention::Retain;
     case.check(2, 2, &[]);
+    case.when_scaled = PvcRetention::Delete;
+    case.claim("demo-2").retired = None;
+    case.check(2, 2, &[]);
+}
+
+#[test]
+fn a_claim_that_is_bound_only_after_its_pod_went_goes_too() {
+    let mut case = at_rest(3);
+    case.run("demo-3", ServerRole::Leaving);
+    case.pods(4);
+    case.status.servers.pop();
+    case.pod("demo-3").address = None;
+    case.claim("demo-3").is_bound = false;
+    case.check(3, 4, &["mark demo-3"]);
+    case.claim("demo-3").retired = Some(UNUSED.to_owned());
+    case.check(3, 3, &[]);
+    case.pods(3);
+    case.facts.pods.remove("demo-3");
+    case.claim("demo-3").is_bound = true;
+    case.check(3, 3, &["delete volume of demo-3"]);
+}
+
+#[test]
+fn a_claim_that_is_made_after_its_pod_was_taken_back_is_marked_before_it_is_bound() {
+    let mut case = at_rest(3);
+    case.run("demo-3", ServerRole::Leaving);
+    case.status.servers.pop();
+    case.facts.pods.remove("demo-3");
+    case.claim("demo-3").is_bound = false;
+    case.check(3, 3, &["mark demo-3"]);
+    case.claim("demo-3").retired = Some(UNUSED.to_owned());
+    case.check(3, 3, &["delete volume of demo-3"]);
+    // Somebody else's claim is left alone, and so is everything while volumes are still read.
+    case.claim("demo-3").retired = None;
+    case.claim("demo-3").cluster_id = None;
+    case.check(3, 3, &[]);
+    case.claim("demo-3").cluster_id = Some(ID.to_owned());
+    case.document = None;
+    case.check(3, 3, &[]);
+    // Wanted again, it loses the mark.
+    let mut case = at_rest(4);
+    case.claim("demo-3").is_bound = false;
+    case.claim("demo-3").retired = Some(UNUSED.to_owned());
+    case.check(4, 4, &["unmark demo-3"]);
 }
 
 #[test]
@@ -245,7 +285,7 @@ fn a_pod_that_never_ran_leaves_without_being_waited_for() {
     case.pods(4);
     case.server("demo-3").incarnation = None;
     case.pod("demo-3").address = None;
-    case.claim("demo-3").is_bound = false;
+    case.claim("demo-3").retired = Some(UNUSED.to_owned());
     case.check(3, 3, &[]);
     // It is not in the coordinator's list at all.
     case.status.servers.pop();
