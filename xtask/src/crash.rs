@@ -1,5 +1,5 @@
 //! Shell. `cargo xtask crash`: the storage crash tests, on a release build. Flags go to the program
-//! `ringkv-crash`; without any it takes about four minutes.
+//! `ringkv-crash`; without any it does what continuous integration does.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +12,7 @@ use crate::suite::{Options, cargo};
 /// What is used, and the package of Debian that brings it.
 const TOOLS: [(&str, &str); 4] =
     [("strace", "strace"), ("mkfs.ext4", "e2fsprogs"), ("mount", "mount"), ("perl", "perl-base")];
-/// What a run without flags does: about four minutes on two cores.
+/// What a run without flags does.
 const SHARE: [&str; 8] =
     ["--kills", "200", "--power-losses", "50", "--damages", "240", "--faults", "240"];
 
@@ -24,6 +24,11 @@ pub(crate) fn run(flags: &[String]) -> anyhow::Result<()> {
     tests(&mut report, Options::default(), flags)?;
     report.finish();
     Ok(())
+}
+
+/// The stages of a test run.
+pub(crate) fn stages(report: &mut Report, options: Options) -> anyhow::Result<()> {
+    tests(report, options, &SHARE)
 }
 
 fn tests(report: &mut Report, options: Options, flags: &[&str]) -> anyhow::Result<()> {

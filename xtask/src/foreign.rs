@@ -64,6 +64,11 @@ pub(crate) fn run(flags: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The stages of a test run, on the release build that is there.
+pub(crate) fn stages(report: &mut Report, options: Options) -> anyhow::Result<()> {
+    tests(report, options, &[], Vec::new())
+}
+
 fn tests(
     report: &mut Report,
     options: Options,

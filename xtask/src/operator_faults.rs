@@ -3,10 +3,14 @@
 
 use std::process::Command;
 
+use anyhow::bail;
+
 use crate::cluster::{self, ControlPlane};
 use crate::stage::Report;
 use crate::suite::{Options, cargo};
 use crate::{release, root};
+
+const FAULTS: &str = "operator under faults";
 
 /// Runs the cases, workflows or the sweep that the words name; the words are those of the test.
 /// Without any, the short run and the sweep.
@@ -15,12 +19,30 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
     let mut report = Report::new();
     let options = Options::default();
     build(&mut report, options)?;
-    let faults = ("operator under faults", words.to_vec());
-    let sweep = ("every field out and back", vec!["--sweep".to_owned()]);
-    let parts = if words.is_empty() { vec![faults, sweep] } else { vec![faults] };
-    on_control_plane(&mut report, options, &parts)?;
+    if words.is_empty() {
+        on_control_plane(&mut report, options, &share())?;
+    } else {
+        on_control_plane(&mut report, options, &[(FAULTS, words.to_vec())])?;
+    }
     report.finish();
     Ok(())
+}
+
+/// The stages of a test run, on the release build that is there; says so where they cannot run.
+pub(crate) fn stages(report: &mut Report, options: Options) -> anyhow::Result<()> {
+    match cluster::can_run_without_nodes() {
+        Ok(()) => on_control_plane(report, options, &share()),
+        Err(reason) if options.ci => bail!("the operator cannot be tested under faults: {reason}"),
+        Err(reason) => {
+            println!("\nskipped: the operator under faults: {reason}");
+            Ok(())
+        }
+    }
+}
+
+/// The short run, and the sweep.
+fn share() -> [(&'static str, Vec<String>); 2] {
+    [(FAULTS, Vec::new()), ("every field out and back", vec!["--sweep".to_owned()])]
 }
 
 fn build(report: &mut Report, options: Options) -> anyhow::Result<()> {

@@ -3,7 +3,10 @@
 use std::process::Command;
 
 use crate::stage::Report;
-use crate::{e2e, fuzz, model, planted, porcupine, redis_tools, release, simulation, tidy};
+use crate::{
+    crash, e2e, foreign, fuzz, model, operator_faults, planted, porcupine, redis_tools, release,
+    simulation, tidy, torture,
+};
 
 /// What to run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,6 +79,10 @@ fn end_to_end(report: &mut Report, options: Options) -> anyhow::Result<()> {
         tests.env("RINGKV_REQUIRE_REDIS_TOOLS", "1");
     }
     report.run("end-to-end tests", &mut tests)?;
+    crash::stages(report, options)?;
+    torture::stages(report, options)?;
+    foreign::stages(report, options)?;
+    operator_faults::stages(report, options)?;
     e2e::stages(report, options)
 }
 

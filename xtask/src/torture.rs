@@ -24,11 +24,20 @@ const CELL_SECONDS: &str = "8";
 /// A campaign with these arguments of `ringkv-torture`.
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let mut report = Report::new();
-    build(&mut report, Options::default())?;
     if arguments.is_empty() {
-        return each_cell(&mut report);
+        stages(&mut report, Options::default())?;
+    } else {
+        build(&mut report, Options::default())?;
+        report.run("torture", torture().args(arguments))?;
     }
-    report.run("torture", torture().args(arguments))
+    report.finish();
+    Ok(())
+}
+
+/// The stages of a test run.
+pub(crate) fn stages(report: &mut Report, options: Options) -> anyhow::Result<()> {
+    build(report, options)?;
+    each_cell(report)
 }
 
 fn each_cell(report: &mut Report) -> anyhow::Result<()> {
