@@ -210,3 +210,6 @@ impl Actor<'_> {
 fn taken(is_done: bool, news: impl FnOnce() -> News) -> Taken {
     if is_done { Taken::Done(Some(news())) } else { Taken::Changed }
 }
+
+#[cfg(test)]
+mod tests;
