@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::redis_tools::{apt_get, is_root, on_path};
 use crate::release;
 use crate::stage::Report;
-use crate::suite::{Options, cargo};
+use crate::suite::Options;
 
 /// What is used, and the package of Debian that brings it.
 const TOOLS: [(&str, &str); 4] =
@@ -33,9 +33,7 @@ pub(crate) fn stages(report: &mut Report, options: Options) -> anyhow::Result<()
 
 fn tests(report: &mut Report, options: Options, flags: &[&str]) -> anyhow::Result<()> {
     report.call("strace and ext4", || provide(!options.no_install))?;
-    let mut build = cargo(options, "build");
-    build.args(["-p", "ringkv", "-p", "e2e", "--bin", "ringkv", "--bin", "ringkv-crash"]);
-    report.run("release build of the crash tests", release::release(&mut build))?;
+    release::build(report, options)?;
     let mut tests = Command::new(release::program("ringkv-crash"));
     tests.args(flags).env("RINGKV_BIN", release::program("ringkv"));
     if options.ci {

@@ -9,7 +9,7 @@ use anyhow::Context;
 
 use crate::cluster::{self, Image};
 use crate::stage::Report;
-use crate::suite::{Options, cargo};
+use crate::suite::Options;
 use crate::{release, root};
 
 /// The image as the chart names it, so that the README's commands find it.
@@ -60,9 +60,7 @@ fn is_given() -> bool {
 }
 
 fn on_test_cluster(report: &mut Report, options: Options, words: &[String]) -> anyhow::Result<()> {
-    let mut build = cargo(options, "build");
-    build.args(["-p", "ringkv", "-p", "e2e", "--bin", "ringkv", "--bin", "ringkv-load"]);
-    report.run("static release build", release::release(&mut build))?;
+    release::build(report, options)?;
     let mut archives = Vec::new();
     report.call("images", || {
         archives = pack()?;
@@ -119,9 +117,8 @@ fn tests(
     words: &[String],
     environment: impl FnOnce(&mut Command),
 ) -> anyhow::Result<()> {
-    let mut command = cargo(options, "test");
-    release::release(&mut command);
-    command.args(["-p", "e2e", "--test", "kubernetes", "--", "--nocapture", "--test-threads=1"]);
+    let mut command = release::tests(options, &["--test", "kubernetes"]);
+    command.args(["--", "--nocapture", "--test-threads=1"]);
     command.args(words).env(REQUIRED, "1");
     if let Ok(xtask) = env::current_exe() {
         command.env("XTASK", xtask);

@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 
 use crate::redis_tools::{apt_get, is_root, on_path};
 use crate::stage::Report;
-use crate::suite::{Options, cargo};
+use crate::suite::Options;
 use crate::{release, root};
 
 /// Programs, and the packages of Debian that have them.
@@ -57,8 +57,7 @@ pub(crate) fn run(flags: &[String]) -> anyhow::Result<()> {
     }
     let mut report = Report::new();
     let options = Options::default();
-    let mut build = cargo(options, "build");
-    report.run("release build", release::release(build.args(["-p", "ringkv"])))?;
+    release::build(&mut report, options)?;
     tests(&mut report, options, &words, environment)?;
     report.finish();
     Ok(())
@@ -80,10 +79,9 @@ fn tests(
         parts = provide(options)?;
         Ok(())
     })?;
-    let mut command = cargo(options, "test");
-    release::release(&mut command);
-    command.args(["-p", "e2e", "--test", "foreign", "--", "--nocapture", "--test-threads=1"]);
-    command.args(words).envs(environment).env("RINGKV_BIN", release::program("ringkv"));
+    let mut command = release::tests(options, &["--test", "foreign"]);
+    command.args(["--", "--nocapture", "--test-threads=1"]);
+    command.args(words).envs(environment);
     if options.ci {
         command.env("RINGKV_REQUIRE_FOREIGN", "1");
     }

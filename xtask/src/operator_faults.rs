@@ -7,7 +7,7 @@ use anyhow::bail;
 
 use crate::cluster::{self, ControlPlane};
 use crate::stage::Report;
-use crate::suite::{Options, cargo};
+use crate::suite::Options;
 use crate::{release, root};
 
 const FAULTS: &str = "operator under faults";
@@ -18,7 +18,7 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
     cluster::can_run_without_nodes().map_err(|reason| anyhow::anyhow!("{reason}"))?;
     let mut report = Report::new();
     let options = Options::default();
-    build(&mut report, options)?;
+    release::build(&mut report, options)?;
     if words.is_empty() {
         on_control_plane(&mut report, options, &share())?;
     } else {
@@ -45,11 +45,6 @@ fn share() -> [(&'static str, Vec<String>); 2] {
     [(FAULTS, Vec::new()), ("every field out and back", vec!["--sweep".to_owned()])]
 }
 
-fn build(report: &mut Report, options: Options) -> anyhow::Result<()> {
-    let mut build = cargo(options, "build");
-    report.run("release build", release::release(build.args(["-p", "ringkv"])))
-}
-
 fn on_control_plane(
     report: &mut Report,
     options: Options,
@@ -70,9 +65,7 @@ fn on_control_plane(
 }
 
 fn test(options: Options, plane: &ControlPlane) -> Command {
-    let mut command = cargo(options, "test");
-    release::release(&mut command);
-    command.args(["-p", "e2e", "--test", "operator", "--"]);
-    command.env("KUBECONFIG", plane.kubeconfig()).env("RINGKV_BIN", release::program("ringkv"));
+    let mut command = release::tests(options, &["--test", "operator"]);
+    command.arg("--").env("KUBECONFIG", plane.kubeconfig());
     command
 }

@@ -98,7 +98,7 @@ fn build_binary(report: &mut Report, choice: &Choice) -> anyhow::Result<PathBuf>
     let planted = program.with_file_name("ringkv-planted");
     if choice.tiers.iter().any(|tier| tier.subject == Subject::Program) {
         let mut build = cargo(Options::default(), "build");
-        release::release(build.args(["-p", "ringkv"]).args(FEATURE));
+        release::release(build.args(release::PACKAGES).args(["--bin", "ringkv"]).args(FEATURE));
         report.run("release build with planted bugs", &mut build)?;
         std::fs::rename(&program, &planted)
             .with_context(|| format!("cannot rename {}", program.display()))?;

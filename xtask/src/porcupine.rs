@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
 
-use crate::root;
 use crate::stage::Report;
-use crate::suite::{Options, cargo};
+use crate::suite::Options;
+use crate::{release, root};
 
 /// How many made-up histories are judged in `cargo xtask test`.
 const HISTORIES: u64 = 20_000;
@@ -30,12 +30,14 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
         }
     }
     if files.is_empty() {
-        files.push(made_up(Options::default(), seed, count)?);
+        release::build(&mut Report::new(), Options::default())?;
+        files.push(made_up(seed, count)?);
     }
     judge(&files)
 }
 
-/// The same as a stage of a larger run; says so where there is no Go.
+/// The same as a stage of a larger run, on the release build that is there; says so where there is
+/// no Go.
 pub(crate) fn stages(report: &mut Report, options: Options) -> anyhow::Result<()> {
     let version = Command::new("go").arg("version").stdout(Stdio::null()).status();
     if !version.is_ok_and(|status| status.success()) {
@@ -43,17 +45,16 @@ pub(crate) fn stages(report: &mut Report, options: Options) -> anyhow::Result<()
         println!("\nskipped: porcupine's second opinion (needs Go)");
         return Ok(());
     }
-    report.call("porcupine agrees with our judge", || judge(&[made_up(options, SEED, HISTORIES)?]))
+    report.call("porcupine agrees with our judge", || judge(&[made_up(SEED, HISTORIES)?]))
 }
 
-fn made_up(options: Options, seed: u64, count: u64) -> anyhow::Result<PathBuf> {
+fn made_up(seed: u64, count: u64) -> anyhow::Result<PathBuf> {
     let path = directory()?.join("made-up.jsonl");
     let file = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
-    let mut generator = cargo(options, "run");
-    generator.args(["--quiet", "--package", "e2e", "--bin", "register-histories", "--"]);
+    let mut generator = Command::new(release::program("register-histories"));
     generator.args(["--seed", &seed.to_string(), "--count", &count.to_string()]);
     let status = generator.current_dir(root()).stdout(file).status();
-    let status = status.context("cannot start cargo")?;
+    let status = status.context("cannot start register-histories")?;
     ensure!(status.success(), "register-histories failed ({status})");
     Ok(path)
 }

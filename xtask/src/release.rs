@@ -6,9 +6,29 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::root;
+use crate::stage::Report;
+use crate::suite::{Options, cargo};
+
+/// The product, and the programs that test it. Always named together: from another selection of
+/// packages other features of their dependencies follow, and cargo would build those once more.
+pub(crate) const PACKAGES: [&str; 4] = ["-p", "ringkv", "-p", "e2e"];
 
 /// What is built statically besides what is asked for.
 const FLAGS: &str = "-C target-feature=+crt-static";
+
+/// Builds [`PACKAGES`].
+pub(crate) fn build(report: &mut Report, options: Options) -> anyhow::Result<()> {
+    let mut build = cargo(options, "build");
+    report.run("release build", release(build.args(PACKAGES).arg("--bins")))
+}
+
+/// A run of tests of [`PACKAGES`] on the release build; what they are told follows.
+pub(crate) fn tests(options: Options, which: &[&str]) -> Command {
+    let mut command = cargo(options, "test");
+    release(command.args(PACKAGES).args(which));
+    command.env("RINGKV_BIN", program("ringkv"));
+    command
+}
 
 /// Adds the flags of a release build to a command of cargo.
 pub(crate) fn release(command: &mut Command) -> &mut Command {

@@ -49,7 +49,6 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
         cargo(options, "test").args(["--workspace", "--exclude", "e2e", "--no-fail-fast"]),
     )?;
     simulation::stages(&mut report, options)?;
-    porcupine::stages(&mut report, options)?;
     if options.ci {
         fuzz::stages(&mut report, options)?;
     }
@@ -57,7 +56,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
         model::stages(&mut report, options)?;
     }
     if options.quick {
-        println!("\nskipped: the model and the end-to-end tests (--quick)");
+        println!("\nskipped: the model, porcupine and the end-to-end tests (--quick)");
     } else {
         end_to_end(&mut report, options)?;
     }
@@ -68,13 +67,11 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
 /// The tests against real processes of the release binary.
 fn end_to_end(report: &mut Report, options: Options) -> anyhow::Result<()> {
     report.call("redis-cli and redis-benchmark", || redis_tools::provide(!options.no_install))?;
-    let mut build = cargo(options, "build");
-    report.run("release build", release::release(build.args(["-p", "ringkv"])))?;
+    release::build(report, options)?;
     report.call("no planted bug in it", planted::require_absence)?;
-    let mut tests = cargo(options, "test");
-    release::release(&mut tests);
-    tests.args(["-p", "e2e", "--lib", "--test", "main", "--", "--nocapture", "--test-threads=1"]);
-    tests.env("RINGKV_BIN", release::program("ringkv"));
+    porcupine::stages(report, options)?;
+    let mut tests = release::tests(options, &["--lib", "--test", "main"]);
+    tests.args(["--", "--nocapture", "--test-threads=1"]);
     if options.ci {
         tests.env("RINGKV_REQUIRE_REDIS_TOOLS", "1");
     }

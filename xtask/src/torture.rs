@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::release;
 use crate::stage::Report;
-use crate::suite::{Options, cargo};
+use crate::suite::Options;
 
 /// Each cell: what goes wrong, and whether the size changes.
 const CELLS: [(&str, bool); 8] = [
@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     if arguments.is_empty() {
         stages(&mut report, Options::default())?;
     } else {
-        build(&mut report, Options::default())?;
+        release::build(&mut report, Options::default())?;
         report.run("torture", torture().args(arguments))?;
     }
     report.finish();
@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
 
 /// The stages of a test run.
 pub(crate) fn stages(report: &mut Report, options: Options) -> anyhow::Result<()> {
-    build(report, options)?;
+    release::build(report, options)?;
     each_cell(report)
 }
 
@@ -53,12 +53,6 @@ fn each_cell(report: &mut Report) -> anyhow::Result<()> {
         report.run(&format!("torture: {nemesis}{size}"), &mut command)?;
     }
     Ok(())
-}
-
-fn build(report: &mut Report, options: Options) -> anyhow::Result<()> {
-    let mut build = cargo(options, "build");
-    build.args(["-p", "ringkv", "-p", "e2e", "--bin", "ringkv", "--bin", "ringkv-torture"]);
-    report.run("release build for torture", release::release(&mut build))
 }
 
 fn torture() -> Command {
