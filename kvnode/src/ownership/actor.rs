@@ -3,22 +3,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc as Shared;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use handoff::{
-    Decisions, HandoffId, Refusal, Side, SourceState, TargetEvent, TargetState, Trim, TrimKind,
-    invariants,
+    Decisions, HandoffId, Refusal, Side, SourceState, TargetEvent, TargetState, invariants,
 };
 use node_api::NodeState;
-use ring::{ArcSet, RingDocument};
+use ring::RingDocument;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::changes::Preparation;
-use super::file::{DecideError, DecisionsFile};
+use super::file::{DecideError, DecisionsFile, SyncOrder};
 use super::messages::{
     Change, ChangeError, Message, Peers, Reply, Route, SourceOutcome, TargetOutcome, TrimJob,
 };
+use super::trimming::Trimming;
 use super::{Ownership, Record, publish};
 use crate::executor::{Admission, ControlRequest, ControlSender, Segments};
 use crate::handoff::{Drivers, Progress, SourceCommand, TargetCommand};
@@ -60,8 +59,10 @@ pub(crate) struct Actor {
     /// Lent to the thread that writes it.
     file: Option<DecisionsFile>,
     is_mirrored: bool,
+    /// What was decided since the last write, if anything, goes to disk so.
+    unwritten: Option<SyncOrder>,
     pub(super) store: Store,
-    clock: HybridClock,
+    pub(super) clock: HybridClock,
     control: ControlSender,
     pub(super) peers: watch::Sender<Peers>,
     pub(super) read_ring: Shared<Notify>,
@@ -76,17 +77,10 @@ pub(crate) struct Actor {
     progress: BTreeMap<HandoffId, Shared<Progress>>,
     pub(super) preparations: BTreeMap<u64, Preparation>,
     pub(super) next_preparation: u64,
-    captures: BTreeSet<HandoffId>,
-    trim_waiter: Option<oneshot::Sender<TrimJob>>,
+    pub(super) captures: BTreeSet<HandoffId>,
+    pub(super) trim_waiter: Option<oneshot::Sender<TrimJob>>,
     pub(super) trimming: Option<Trimming>,
     pub(super) after: Vec<After>,
-}
-
-/// The trim that runs.
-pub(crate) struct Trimming {
-    pub(super) arcs: ArcSet,
-    pub(super) stop: Shared<AtomicBool>,
-    pub(super) ended: watch::Sender<bool>,
 }
 
 /// Starts the actor, with the drivers of handoffs that are not finished.
@@ -104,6 +98,7 @@ pub(crate) async fn start(
         decisions,
         file: Some(file),
         is_mirrored: true,
+        unwritten: None,
         store: parts.store,
         clock: parts.clock,
         control: parts.control,
@@ -175,6 +170,17 @@ impl Actor {
     }
 
     async fn take(&mut self, message: Message) {
+        let order = match &message {
+            Message::Target { event: TargetEvent::Reached, .. } => SyncOrder::Together,
+            _ => SyncOrder::StoreFirst,
+        };
+        self.handle(message).await;
+        if self.decisions.take_changed() {
+            self.unwritten = self.unwritten.max(Some(order));
+        }
+    }
+
+    async fn handle(&mut self, message: Message) {
         match message {
             // What was decided just before may not be durable yet.
             Message::State(reply) => self.after.push(After::State(reply)),
@@ -222,8 +228,8 @@ impl Actor {
 
     /// Makes durable what was decided, puts it in force, then answers and acts.
     async fn settle(&mut self) {
-        if self.decisions.take_changed() {
-            self.persist().await;
+        if let Some(order) = self.unwritten.take() {
+            self.persist(order).await;
         }
         let batch = self.publish().await;
         for after in std::mem::take(&mut self.after) {
@@ -269,13 +275,13 @@ impl Actor {
         })
     }
 
-    async fn persist(&mut self) {
+    async fn persist(&mut self, order: SyncOrder) {
         if let Err(violation) = invariants::one_handoff(&self.decisions) {
             tracing::error!(%violation, "a bug: the process ends before this is recorded");
             std::process::exit(i32::from(shell::exit::FAILURE));
         }
         let store = self.store.clone();
-        self.with_file(move |file, decisions| file.write(decisions, &store)).await;
+        self.with_file(move |file, decisions| file.write(decisions, &store, order)).await;
         self.is_mirrored = false;
     }
 
@@ -404,62 +410,6 @@ impl Actor {
         self.progress.retain(|id, _| handoffs.contains_key(id));
         self.drivers
             .retain(|id| handoffs.get(&id).is_some_and(|handoff| !handoff.side.is_finished()));
-    }
-
-    /// Hands out the next trim that nothing stands against.
-    fn offer_trim(&mut self) {
-        if self.trimming.is_some() || self.trim_waiter.is_none() {
-            return;
-        }
-        let Some(job) = self.decisions.trims().iter().find_map(|trim| self.trim_job(trim)) else {
-            return;
-        };
-        self.trimming = Some(Trimming {
-            arcs: job.arcs.clone(),
-            stop: Shared::clone(&job.stop),
-            ended: watch::Sender::new(false),
-        });
-        if let Some(waiter) = self.trim_waiter.take()
-            && waiter.send(job).is_err()
-        {
-            self.trimming = None;
-        }
-    }
-
-    /// Tombstones stay where a capture is open: a resumed stream may have to send them.
-    fn trim_job(&self, trim: &Trim) -> Option<TrimJob> {
-        let mut arcs = trim.arcs.clone();
-        for preparation in self.preparations.values() {
-            arcs = arcs.subtract(&preparation.arcs);
-        }
-        let mut max_version = trim.max_version;
-        if trim.kind == TrimKind::Tombstones {
-            arcs = arcs.subtract(&self.decisions.captured());
-            for id in &self.captures {
-                if let Some(handoff) = self.decisions.handoffs().get(id) {
-                    arcs = arcs.subtract(&handoff.arcs);
-                }
-            }
-            max_version = max_version.min(self.clock.last_version());
-        }
-        let stop = Shared::new(AtomicBool::new(false));
-        (!arcs.is_empty()).then_some(TrimJob {
-            id: trim.id,
-            kind: trim.kind,
-            arcs,
-            max_version,
-            stop,
-        })
-    }
-
-    /// Stops the trim that runs over any of these arcs; tells when it has ended.
-    pub(super) fn stop_trim(&self, arcs: &ArcSet) -> Option<watch::Receiver<bool>> {
-        let trimming = self.trimming.as_ref()?;
-        if trimming.arcs.intersection(arcs).is_empty() {
-            return None;
-        }
-        trimming.stop.store(true, Ordering::Release);
-        Some(trimming.ended.subscribe())
     }
 
     pub(super) fn answer(&mut self, reply: Reply<()>, result: Result<(), ChangeError>) {

@@ -6,7 +6,9 @@
 //! written to the other one as well, so that damage to either is no loss.
 //!
 //! Each decision has a number, on disk in the store before it is here. So a store that has lost its
-//! newest data is found out, and so are decisions that are gone from both files.
+//! newest data is found out, and so are decisions that are gone from both files. That a target owns
+//! what it received is for clients to wait for, and goes to disk in one go: store and file together.
+//! Where such a decision is here and its number is not in the store, it was not made.
 //!
 //! Format: version byte, length and CRC-32 of the JSON (4 bytes each, big-endian), the JSON, zeros.
 
@@ -46,15 +48,30 @@ struct Slot {
     n_bytes: usize,
 }
 
+/// How a decision, and the records that it needs, come to disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum SyncOrder {
+    /// At the same time; it is made once both are there. Only for decisions that a peer knows of as
+    /// soon as they are made: should the store lose its end later, the peer contradicts.
+    Together,
+    /// The store first.
+    StoreFirst,
+}
+
 #[derive(Serialize)]
 struct Written<'a> {
     stamp: u64,
+    /// Perhaps not made, if the store does not know it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    together: bool,
     decisions: &'a Decisions,
 }
 
 #[derive(Debug, Deserialize)]
 struct Read {
     stamp: u64,
+    #[serde(default)]
+    together: bool,
     decisions: Decisions,
 }
 
@@ -92,7 +109,7 @@ impl DecisionsFile {
             is_mirrored: false,
         };
         let (a, b) = (read(&dir.join(FILES[0]))?, read(&dir.join(FILES[1]))?);
-        let Some((slot, is_mirrored, found)) = newest(a, b) else {
+        let Some((slot, is_mirrored, found)) = newest_made(a, b, known) else {
             // The first decision of all, the incarnation, may have been torn.
             if known <= 1 {
                 file.stamp = 0;
@@ -104,7 +121,7 @@ impl DecisionsFile {
         };
         file.newest = slot;
         file.is_mirrored = is_mirrored && found.stamp == known;
-        let Read { stamp, decisions } = found;
+        let Read { stamp, decisions, .. } = found;
         check_owner(dir, &decisions, cluster, name)?;
         if stamp > known {
             let dir = dir.to_owned();
@@ -129,12 +146,22 @@ impl DecisionsFile {
         &mut self,
         decisions: &Decisions,
         store: &Store,
+        order: SyncOrder,
     ) -> Result<(), DecideError> {
         self.stamp += 1;
         store.set_stamp(self.stamp)?;
-        let bytes = encode(self.stamp, decisions)?;
         let slot = 1 - self.newest;
-        self.write_slot(slot, &bytes)?;
+        match order {
+            SyncOrder::StoreFirst => {
+                store.sync()?;
+                self.write_slot(slot, &encode(self.stamp, false, decisions)?)?;
+            }
+            SyncOrder::Together => {
+                store.request_sync();
+                self.write_slot(slot, &encode(self.stamp, true, decisions)?)?;
+                store.sync()?;
+            }
+        }
         self.newest = slot;
         self.is_mirrored = false;
         Ok(())
@@ -147,7 +174,7 @@ impl DecisionsFile {
 
     /// Writes the newest decision to the other file too.
     pub(crate) fn mirror(&mut self, decisions: &Decisions) -> Result<(), DecideError> {
-        let bytes = encode(self.stamp, decisions)?;
+        let bytes = encode(self.stamp, false, decisions)?;
         self.write_slot(1 - self.newest, &bytes)?;
         self.is_mirrored = true;
         Ok(())
@@ -195,10 +222,32 @@ impl Slot {
 fn newest(a: Result<Read, String>, b: Result<Read, String>) -> Option<(usize, bool, Read)> {
     match (a, b) {
         (Ok(a), Ok(b)) if b.stamp > a.stamp => Some((1, false, b)),
+        // A copy for the other file is written once the decision is made.
+        (Ok(a), Ok(b)) if b.stamp == a.stamp && a.together => Some((1, true, b)),
         (Ok(a), Ok(b)) => Some((0, a.stamp == b.stamp, a)),
         (Ok(a), Err(_)) => Some((0, false, a)),
         (Err(_), Ok(b)) => Some((1, false, b)),
         (Err(_), Err(_)) => None,
+    }
+}
+
+/// The newest decision that was made, by what the store knows.
+fn newest_made(
+    a: Result<Read, String>,
+    b: Result<Read, String>,
+    known: u64,
+) -> Option<(usize, bool, Read)> {
+    let was_made = |read: Result<Read, String>| {
+        read.and_then(|read| {
+            let is_unknown = read.together && read.stamp == known.saturating_add(1);
+            if is_unknown { Err("it was not made".to_owned()) } else { Ok(read) }
+        })
+    };
+    let has_other = |read: &Result<Read, String>| read.as_ref().is_ok_and(|r| r.stamp == known);
+    match (has_other(&a), has_other(&b)) {
+        (true, _) => newest(a, was_made(b)),
+        (_, true) => newest(was_made(a), b),
+        (false, false) => newest(a, b),
     }
 }
 
@@ -222,8 +271,12 @@ fn check_owner(
     Ok(())
 }
 
-pub(crate) fn encode(stamp: u64, decisions: &Decisions) -> Result<Vec<u8>, DecideError> {
-    let json = serde_json::to_vec(&Written { stamp, decisions })?;
+pub(crate) fn encode(
+    stamp: u64,
+    together: bool,
+    decisions: &Decisions,
+) -> Result<Vec<u8>, DecideError> {
+    let json = serde_json::to_vec(&Written { stamp, together, decisions })?;
     let length = u32::try_from(json.len()).map_err(|_| DecideError::TooLong)?;
     let mut bytes = Vec::with_capacity(HEAD_BYTES + json.len());
     bytes.push(FORMAT);
@@ -281,8 +334,8 @@ pub(crate) fn check_any(bytes: &[u8]) -> Vec<Decisions> {
     sealed.extend(crc32fast::hash(bytes).to_be_bytes());
     sealed.extend(bytes);
     let mut found = Vec::new();
-    for Read { stamp, decisions } in [bytes, &sealed[..]].into_iter().flat_map(decode) {
-        let again = encode(stamp, &decisions).ok().and_then(|bytes| decode(&bytes).ok());
+    for Read { stamp, together, decisions } in [bytes, &sealed[..]].into_iter().flat_map(decode) {
+        let again = encode(stamp, together, &decisions).ok().and_then(|bytes| decode(&bytes).ok());
         assert!(again.is_some_and(|again| again.stamp == stamp && again.decisions == decisions));
         found.push(decisions);
     }

@@ -10,6 +10,7 @@ mod kubernetes_ring_source;
 mod messages;
 mod publish;
 mod ring_source;
+mod trimming;
 mod volume;
 
 #[cfg(test)]
@@ -27,6 +28,7 @@ use crate::executor::Admission;
 pub(crate) use actor::{ActorParts, start};
 pub(crate) use administration::Administrator;
 pub(crate) use admission::run as run_admission;
+use file::SyncOrder;
 pub(crate) use file::{DecisionsFile, check_any as fuzz_decisions};
 pub(crate) use messages::{Change, Message, Peers, Route, SourceOutcome, TargetOutcome, TrimJob};
 
@@ -59,7 +61,8 @@ impl Record {
     ) -> Result<Self, VolumeError> {
         let (mut file, mut decisions) = DecisionsFile::open(dir, cluster, name, store, rng)?;
         let written = if decisions.take_changed() {
-            file.write(&decisions, store).and_then(|()| file.mirror(&decisions))
+            let written = file.write(&decisions, store, SyncOrder::StoreFirst);
+            written.and_then(|()| file.mirror(&decisions))
         } else if file.is_mirrored() {
             Ok(())
         } else {

@@ -8,7 +8,7 @@ use ring::{Arc, ArcSet};
 use shell::rng::OsRng;
 use tempfile::TempDir;
 
-use super::file::{FILES, FORMAT};
+use super::file::{FILES, FORMAT, SyncOrder};
 use super::*;
 use crate::store::{Durability, Store, StoreConfig};
 
@@ -32,7 +32,7 @@ fn used() -> (TempDir, Store, Record) {
     let mut record = open(dir.path(), &store).unwrap();
     record.decisions.take_term(7).unwrap();
     assert!(record.decisions.take_changed());
-    record.file.write(&record.decisions, &store).unwrap();
+    record.file.write(&record.decisions, &store, SyncOrder::StoreFirst).unwrap();
     (dir, store, record)
 }
 
@@ -120,7 +120,7 @@ fn a_torn_decision_was_not_made() {
         let old = contents();
         record.decisions.take_term(8).unwrap();
         assert!(record.decisions.take_changed());
-        record.file.write(&record.decisions, &store).unwrap();
+        record.file.write(&record.decisions, &store, SyncOrder::StoreFirst).unwrap();
         let new = contents();
         let written = usize::from(new[0] == old[0]);
         assert_eq!(new[1 - written], old[1 - written], "one file at a time");
@@ -130,6 +130,55 @@ fn a_torn_decision_was_not_made() {
     }
 }
 
+/// A directory whose newest decision, term 8, is in one file and went to disk beside the store,
+/// which knows of the one before only.
+fn used_with_a_decision_ahead() -> (TempDir, Store, Record) {
+    let (dir, store, mut record) = used();
+    record.file.mirror(&record.decisions).unwrap();
+    record.decisions.take_term(8).unwrap();
+    record.file.write(&record.decisions, &store, SyncOrder::Together).unwrap();
+    store.set_stamp(2).unwrap();
+    (dir, store, record)
+}
+
+#[test]
+fn a_decision_beside_the_store_was_made_only_if_the_store_knows_it() {
+    let (dir, store, _) = used_with_a_decision_ahead();
+    let again = open(dir.path(), &store).unwrap();
+    assert_eq!(again.decisions.term(), 7);
+    // It is gone from both files.
+    drop(again);
+    store.set_stamp(3).unwrap();
+    assert_eq!(open(dir.path(), &store).unwrap().decisions.term(), 7);
+
+    let (dir, store, _) = used_with_a_decision_ahead();
+    store.set_stamp(3).unwrap();
+    assert_eq!(open(dir.path(), &store).unwrap().decisions.term(), 8);
+}
+
+#[test]
+fn a_decision_beside_a_store_that_lost_more_is_not_taken_for_unmade() {
+    let (dir, store, _) = used_with_a_decision_ahead();
+    store.set_stamp(1).unwrap();
+    check_refused(dir.path(), &store, &["has lost data", "up to 1", "3 were made"]);
+
+    // A second copy is written once the decision is made.
+    let (dir, store, mut record) = used_with_a_decision_ahead();
+    record.file.mirror(&record.decisions).unwrap();
+    check_refused(dir.path(), &store, &["has lost data", "up to 2", "3 were made"]);
+
+    // The decision before it is not whole.
+    let (dir, store, _) = used_with_a_decision_ahead();
+    for path in paths(dir.path()) {
+        let bytes = fs::read(&path).unwrap();
+        let is_ahead = bytes.windows(10).any(|window| window == b"\"together\"");
+        if !is_ahead {
+            fs::write(&path, &bytes[..30]).unwrap();
+        }
+    }
+    check_refused(dir.path(), &store, &["has lost data", "up to 2", "3 were made"]);
+}
+
 #[test]
 fn a_decision_that_is_gone_is_missed() {
     let (dir, store, _) = used();
@@ -137,7 +186,7 @@ fn a_decision_that_is_gone_is_missed() {
     let old = paths(dir.path()).map(|path| fs::read(path).unwrap());
     for term in 8..10 {
         record.decisions.take_term(term).unwrap();
-        record.file.write(&record.decisions, &store).unwrap();
+        record.file.write(&record.decisions, &store, SyncOrder::StoreFirst).unwrap();
     }
     for (path, old) in paths(dir.path()).iter().zip(old) {
         fs::write(path, old).unwrap();

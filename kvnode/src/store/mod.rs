@@ -278,12 +278,12 @@ impl Store {
         Ok(u64::from_be_bytes(bytes))
     }
 
-    /// Records the number of a decision; on disk after, with everything committed or sealed before.
+    /// Records the number of a decision; on disk after the next [`Store::sync`], and never without
+    /// what was committed before.
     pub fn set_stamp(&self, stamp: u64) -> Result<(), StoreError> {
         let value = Bytes::copy_from_slice(&stamp.to_be_bytes());
         let change = Change::Put(Table::Meta, Bytes::from_static(STAMP_KEY), value);
-        self.pipeline().commit(vec![change])?;
-        self.sync()
+        self.pipeline().commit(vec![change])
     }
 
     /// What the store takes on disk.

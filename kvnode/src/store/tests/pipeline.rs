@@ -127,6 +127,7 @@ fn a_stamp_is_on_disk_with_everything_before_it() {
         write(&mut writer, b"a", 1);
         writer.seal();
         store.set_stamp(7).unwrap();
+        store.sync().unwrap();
         let after = Arc::new(engine.after_crash(0));
         let store = memory_store(&after, durability);
         assert_eq!((store.stamp().unwrap(), all(&store).len()), (7, 1));
