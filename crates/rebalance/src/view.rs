@@ -174,7 +174,7 @@ impl<'a> View<'a> {
         ArcMap::of_greatest(given).restrict(arcs)
     }
 
-    /// An epoch above every one that any node has told of.
+    /// An epoch above every one that any node has told of. Where there is none, nodes refuse it.
     pub(crate) fn next_epoch(&self) -> Epoch {
         let of_node = |state: &NodeState| {
             let owned = state.owned.iter().map(|(_, epoch)| *epoch);
@@ -185,7 +185,7 @@ impl<'a> View<'a> {
             all.fold(state.highest_epoch, Epoch::max)
         };
         let highest = self.nodes.iter().map(|state| of_node(state)).max().unwrap_or(0);
-        highest.max(self.document.epoch) + 1
+        highest.max(self.document.epoch).saturating_add(1)
     }
 }
 

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use handoff::MAX_TERM;
 use ring::{Phase, RingDocument};
 
 use super::*;
@@ -138,6 +139,20 @@ async fn a_document_that_somebody_else_has_replaced_is_left_to_a_new_coordinator
     let second = nodes.coordinator(&[]).await;
     nodes.scale(&second, 3).await.unwrap();
     assert_eq!(settled(&second).await.servers.len(), 3);
+}
+
+#[tokio::test]
+async fn no_term_comes_after_the_highest() {
+    let (nodes, coordinator) = cluster(2).await;
+    drop(coordinator);
+    nodes.world().document.term = MAX_TERM - 1;
+    let last = nodes.coordinator(&[]).await;
+    settled(&last).await;
+    drop(last);
+    let coordinator = nodes.coordinator(&[]).await;
+    let status = status_with(&coordinator, |status| !status.reasons.is_empty()).await;
+    assert!(status.reasons[0].contains("the highest is"), "{:?}", status.reasons);
+    assert_eq!(nodes.world().document.term, MAX_TERM);
 }
 
 #[tokio::test]
