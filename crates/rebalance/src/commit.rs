@@ -16,7 +16,7 @@ use crate::count::count_moves;
 use crate::driver::{Driver, assignment_of};
 use crate::plan::{Plan, PlanState};
 use crate::store::{RingStore, RingStoreError};
-use crate::view::Observation;
+use crate::view::{Observation, gone_back};
 use crate::wish::Wish;
 
 /// How long a change that was refused for lack of space waits until it is counted again.
@@ -116,7 +116,7 @@ impl<S: RingStore> Driver<S> {
         let mut missing = Vec::new();
         let mut recorders = Vec::new();
         for server in must_record(before, &next) {
-            match recorder(&server, addresses, observed) {
+            match recorder(before, &server, addresses, observed) {
                 Ok(at) => recorders.push((server, at)),
                 Err(problem) => missing.push(problem),
             }
@@ -156,6 +156,7 @@ impl<S: RingStore> Driver<S> {
 
 /// Where the server is reached, if the volume that must record the next ring is there.
 fn recorder<'a>(
+    committed: Option<&RingDocument>,
     server: &Server,
     addresses: &'a BTreeMap<String, ServerAddresses>,
     observed: &BTreeMap<String, Observation>,
@@ -171,5 +172,5 @@ fn recorder<'a>(
             server.incarnation
         ));
     }
-    Ok(at)
+    committed.and_then(|document| gone_back(document, state)).map_or(Ok(at), Err)
 }

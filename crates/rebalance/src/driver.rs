@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::act::{Actor, Trouble, act};
 use crate::ask::term_above;
-use crate::change::{first_document, has_a_past, reachable};
+use crate::change::{first_document, has_a_past, latest_committable, reachable};
 use crate::coordinator::{Directory, Shared};
 use crate::observe::observe;
 use crate::plan::{Action, Plan, PlanInput, PlanState, plan};
@@ -212,13 +212,13 @@ impl<S: RingStore> Driver<S> {
         Ok(())
     }
 
-    /// The ring document is gone while nodes have been in a ring: the latest that they recorded.
+    /// The ring document is gone while nodes have been in a ring: the latest that all recorded.
     async fn rebuild(
         &self,
         addresses: &BTreeMap<String, ServerAddresses>,
         observed: &BTreeMap<String, Observation>,
     ) -> Result<RingDocument, Vec<String>> {
-        let mut latest: Option<RingDocument> = None;
+        let mut recorded = Vec::new();
         for (name, at) in addresses {
             let state = reachable(observed, name).ok_or_else(|| {
                 vec![format!("the ring document is lost and {name} does not answer: it is needed")]
@@ -230,13 +230,11 @@ impl<S: RingStore> Driver<S> {
                 self.shared.client.ring(&at.http).await.map_err(|error| {
                     vec![format!("{name} cannot tell its ring document: {error}")]
                 })?;
-            let rank = |one: &RingDocument| (one.epoch, one.term);
-            if latest.as_ref().is_none_or(|known| rank(known) < rank(&document)) {
-                latest = Some(document);
-            }
+            recorded.push(document);
         }
         tracing::warn!("the ring document was lost; it is rebuilt from what the nodes recorded");
-        latest.ok_or_else(|| vec!["the ring document is lost and no node recorded one".to_owned()])
+        latest_committable(recorded, observed)
+            .ok_or_else(|| vec!["the ring document is lost and no node recorded one".to_owned()])
     }
 
     fn plan(

@@ -13,7 +13,7 @@ use ring::{ArcMap, ArcSet, Member, Phase, RingDocument};
 
 use crate::loss::{self, Losses};
 use crate::status::Lost;
-use crate::view::{Observation, OpenHandoff, Presence, View, is_dead};
+use crate::view::{Observation, OpenHandoff, Presence, View, gone_back, is_dead, is_volume};
 
 /// What a plan is made from.
 #[derive(Clone, Copy, Debug)]
@@ -221,6 +221,11 @@ impl<'a> Planner<'a> {
                 && !self.is_listed(state)
                 && !input.wanted.contains(&state.server.name)
             {
+                continue;
+            }
+            if let Some(problem) = gone_back(document, state) {
+                self.reasons.push(problem);
+                self.unready.insert(&state.server.name);
                 continue;
             }
             if state.ring_epoch < document.epoch || relisted {
@@ -489,10 +494,6 @@ impl<'a> Planner<'a> {
                 .zip(member)
                 .is_some_and(|(state, member)| is_volume(state, member) && state.retired.is_none())
     }
-}
-
-fn is_volume(state: &NodeState, member: &Member) -> bool {
-    member.is(&state.server.name, &state.server.incarnation.to_string())
 }
 
 #[cfg(test)]

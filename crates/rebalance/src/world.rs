@@ -9,9 +9,9 @@ use handoff::{
 use node_api::{Change, NodeState, Peers, Request};
 use ring::{ArcMap, ArcSet, Placement, Ring, RingDocument};
 
-use crate::change::{first_document, must_record, next_document};
+use crate::change::{first_document, must_record, next_document, with_accepted_losses};
 use crate::plan::{Action, Plan, PlanInput, plan};
-use crate::view::{Observation, View};
+use crate::view::{Observation, View, gone_back};
 use crate::wish::Wish;
 
 mod exchange;
@@ -221,7 +221,7 @@ impl World {
         }
         let bootstrapping = self.document.phase == ring::Phase::Bootstrapping;
         let wished = match &plan.commit {
-            Some(next) => Some(next.clone()),
+            Some(next) => with_accepted_losses(next, &self.wish, &self.observed).ok(),
             None if bootstrapping => None,
             None => next_document(&self.document, &self.wish, &self.observed).unwrap_or(None),
         };
@@ -234,11 +234,20 @@ impl World {
         let recorded = self.nodes.values().map(Decisions::ring_epoch).max().unwrap_or(0);
         next.epoch = 1 + recorded.max(self.document.epoch);
         let servers = must_record(Some(&self.document), &next);
+        let can_record = |server: &Server| {
+            let node = &self.nodes[&server.name];
+            let gone_back = gone_back(&self.document, &NodeState::of(node, false));
+            !self.down.contains(&server.name) && node.server() == server && gone_back.is_none()
+        };
+        if !servers.iter().all(can_record) {
+            return;
+        }
         for server in servers {
-            if self.down.contains(&server.name) || *self.nodes[&server.name].server() != server {
+            self.ask(&server, Change::Ring(next.clone())).unwrap();
+            // The coordinator ends before it has committed.
+            if self.below(16) == 0 {
                 return;
             }
-            self.ask(&server, Change::Ring(next.clone())).unwrap();
         }
         let document = &next;
         self.wish

@@ -210,6 +210,19 @@ async fn a_lost_document_is_rebuilt_from_the_nodes() {
 }
 
 #[tokio::test]
+async fn what_one_server_alone_recorded_was_not_committed() {
+    let (nodes, coordinator) = cluster(3).await;
+    drop(coordinator);
+    let before = nodes.world().document.clone();
+    let proposed = before.with_member_removed("kv-2").unwrap();
+    nodes.world().nodes.get_mut("kv-0").unwrap().record_ring(proposed).unwrap();
+    nodes.world().commits = 0;
+    let coordinator = nodes.coordinator(&["kv-0", "kv-1", "kv-2"]).await;
+    settled(&coordinator).await;
+    assert_eq!(nodes.world().document.members, before.members);
+}
+
+#[tokio::test]
 async fn a_document_of_another_cluster_is_refused() {
     let (nodes, coordinator) = cluster(1).await;
     drop(coordinator);

@@ -235,6 +235,32 @@ fn what_was_planned_for_a_volume_is_refused_by_its_successor() {
 }
 
 #[test]
+fn a_volume_that_went_back_is_not_made_to_look_up_to_date() {
+    let mut world = bootstrapped(2, 15);
+    let old = world.nodes["kv-1"].clone();
+    world.wish_members(3);
+    run_until_converged(&mut world, 400);
+    world.nodes.insert("kv-1".to_owned(), old.clone());
+    world.wish_members(4);
+    for _ in 0..5 {
+        world.observe();
+        let plan = world.plan();
+        assert!(plan.reasons.iter().any(|why| why.contains("has forgotten it")), "{plan:?}");
+        world.carry_out(&plan);
+        assert_eq!(world.nodes["kv-1"].ring_epoch(), old.ring_epoch());
+        assert!(world.nodes["kv-1"].admit(&world.document).is_err());
+    }
+    assert_eq!(world.document.members.len(), 3);
+
+    // With an empty volume it is a loss like any other.
+    world.fault(Fault::Wiped("kv-1".into()));
+    world.observe();
+    assert_eq!(world.plan().lost[0].server, *old.server());
+    world.accept(old.server().clone());
+    run_until_converged(&mut world, 400);
+}
+
+#[test]
 fn a_receiving_target_is_adopted_by_its_name() {
     let mut world = bootstrapped(2, 10);
     world.wish_members(3);
