@@ -1,15 +1,13 @@
-//! Pure. Requests of a coordinator to a node, one a line: its name, and its body as JSON. Whatever
-//! they say, the node's decisions keep the invariants and are written so that they are read alike.
+//! Pure. Requests of a coordinator to a node, one a line, as JSON. Whatever they say, the node's
+//! decisions keep the invariants and are written so that they are read alike.
 
 use handoff::invariants::{epoch_monotone, one_handoff};
 use handoff::{
-    ClusterId, Decisions, Incarnation, Refusal, Server, SourceEvent, SourceFacts, TargetEvent,
-    TargetFacts, Terms,
+    ClusterId, Decisions, Incarnation, MAX_TERM, Refusal, Server, SourceEvent, SourceFacts,
+    TargetEvent, TargetFacts, Terms,
 };
-use node_api::{
-    CancelRequest, FenceRequest, GiveRequest, GrantRequest, PeersRequest, ReceiveRequest,
-    RetireRequest, RingRequest, TermRequest,
-};
+use node_api::{Change, Request};
+use ring::MAX_EPOCH;
 use serde::de::DeserializeOwned;
 
 const CLUSTER: ClusterId = ClusterId(0xc1);
@@ -19,15 +17,14 @@ const REQUESTS_MAX: usize = 64;
 pub(crate) fn requests(input: &[u8]) {
     let server = Server { name: "kv-0".to_owned(), incarnation: Incarnation(0x100) };
     let mut node = Decisions::new(CLUSTER, server);
-    for line in input.split(|byte| *byte == b'\n').take(REQUESTS_MAX) {
-        let at = line.iter().position(|byte| *byte == b' ').unwrap_or(line.len());
-        let (name, body) = line.split_at(at);
+    for asked in input.split(|byte| *byte == b'\n').take(REQUESTS_MAX) {
         let before = node.clone();
-        let result = request(&mut node, name, body);
+        let result = line(&mut node, asked);
         if let Err(refusal) = result.unwrap_or(Ok(())) {
             assert!(!refusal.to_string().is_empty());
             assert_eq!(node.owned(), before.owned(), "a refused request changes nothing");
         }
+        assert!(node.term() <= MAX_TERM && node.highest_epoch() <= MAX_EPOCH);
         assert_eq!(epoch_monotone(&before, &node), Ok(()));
         assert_eq!(one_handoff(&node), Ok(()));
     }
@@ -39,41 +36,27 @@ pub(crate) fn requests(input: &[u8]) {
 }
 
 /// `None` where it is no request.
-fn request(node: &mut Decisions, name: &[u8], body: &[u8]) -> Option<Result<(), Refusal>> {
-    match name {
-        b"term" => read(body).map(|TermRequest { term }| node.take_term(term)),
-        b"ring" => read(body).map(|RingRequest { term, document }| {
-            node.take_term(term)?;
-            node.record_ring(document).map(drop)
-        }),
-        b"grant" => read(body).map(|GrantRequest { term, ring_epoch, arcs, epoch }| {
-            node.take_term(term)?;
+fn line(node: &mut Decisions, line: &[u8]) -> Option<Result<(), Refusal>> {
+    // What happens to the handoffs that are open, by the numbers of an event.
+    if let Some(number) = line.strip_prefix(b"event ") {
+        return read(number).map(|number| event(node, number));
+    }
+    read(line).map(|asked| request(node, asked))
+}
+
+fn request(node: &mut Decisions, request: Request) -> Result<(), Refusal> {
+    node.take_head(request.head())?;
+    match request.change {
+        Change::Term | Change::Peers(_) => Ok(()),
+        Change::Ring(document) => node.record_ring(document).map(drop),
+        Change::Grant { arcs, epoch, ring_epoch } => {
             node.accept_grant(&arcs, epoch, ring_epoch).map(drop)
-        }),
-        b"fence" => read(body).map(|FenceRequest { term, arcs, epoch }| {
-            node.take_term(term)?;
-            node.fence(&arcs, epoch).map(drop)
-        }),
-        b"receive" => read(body).map(|ReceiveRequest { term, id, source, arcs, epoch }| {
-            node.take_term(term)?;
-            node.accept_receive(id, &Terms { peer: source, arcs, epoch }).map(drop)
-        }),
-        b"give" => read(body).map(|GiveRequest { term, id, target, arcs, epoch }| {
-            node.take_term(term)?;
-            node.accept_give(id, &Terms { peer: target, arcs, epoch }).map(drop)
-        }),
-        b"cancel" => read(body).map(|CancelRequest { term, id }| {
-            node.take_term(term)?;
-            node.check_cancel(id)
-        }),
-        b"retire" => read(body).map(|RetireRequest { term, ring_epoch }| {
-            node.take_term(term)?;
-            node.retire(ring_epoch).map(drop)
-        }),
-        b"peers" => read(body).map(|PeersRequest { term, .. }| node.take_term(term)),
-        // What happens to the handoffs that are open, by the numbers of an event.
-        b"event" => read(body).map(|number: usize| event(node, number)),
-        _ => None,
+        }
+        Change::Fence { arcs, epoch } => node.fence(&arcs, epoch).map(drop),
+        Change::Receive { id, terms } => node.accept_receive(id, &terms).map(drop),
+        Change::Give { id, terms } => node.accept_give(id, &terms).map(drop),
+        Change::Cancel { id } => node.check_cancel(id),
+        Change::Retire { ring_epoch } => node.retire(ring_epoch).map(drop),
     }
 }
 

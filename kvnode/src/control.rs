@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use kubernetes::LazyClient;
+use node_api::Peers;
 use prometheus_client::registry::Registry;
 use shell::clock::SystemClock;
 use shell::drain::{self, DrainToken};
@@ -21,7 +22,7 @@ use crate::executor::{ControlSender, Identity};
 use crate::handoff::{Context, Drivers, HandoffMetrics, Running, Throttle, listen, run_trims};
 use crate::ownership::{
     self, ActorParts, Administrator, CoordinatorRingSource, FileRingSource, KubernetesRingSource,
-    Ownership, Peers, Record, RingSource, VolumeLock,
+    Ownership, Record, RingSource, VolumeLock,
 };
 use crate::store::{HybridClock, OpenError, Store};
 

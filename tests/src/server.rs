@@ -7,9 +7,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use node_api::NodeState;
+use node_api::{Change, NodeState, Request};
 use rustix::process::Signal;
-use serde::Serialize;
 
 use crate::cluster::{binary, free_port};
 use crate::process::{children_of, send};
@@ -218,17 +217,13 @@ impl Server {
     ///
     /// # Errors
     /// It is refused, or not answered.
-    pub async fn change(
-        &self,
-        method: &str,
-        path: &str,
-        body: &impl Serialize,
-    ) -> anyhow::Result<()> {
-        let body = serde_json::to_vec(body)?;
-        let path = format!("/admin/v1/{path}");
+    pub async fn change(&self, term: u64, change: Change) -> anyhow::Result<()> {
+        let (name, incarnation) = (change.name(), self.state().await?.server.incarnation);
+        let body = serde_json::to_vec(&Request { term, incarnation, change })?;
         let head = "content-type: application/json\r\n";
-        let response = http::request(&self.http(), method, &path, head, &body).await?;
-        ensure!(response.status < 300, "{path} of {}: {}", self.name(), response.text());
+        let path = "/admin/v1/change";
+        let response = http::request(&self.http(), "POST", path, head, &body).await?;
+        ensure!(response.status < 300, "{name} of {}: {}", self.name(), response.text());
         Ok(())
     }
 

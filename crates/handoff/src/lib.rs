@@ -7,6 +7,7 @@
 mod admission;
 mod cursor;
 mod decisions;
+mod head;
 mod identity;
 pub mod invariants;
 mod outcome;
@@ -26,6 +27,7 @@ pub use cursor::{
     Cursor, FREEZE_DOUBLING_MS, FREEZE_HEARD_MS, FREEZE_OUTSTANDING_BYTES, StreamStatus,
 };
 pub use decisions::{Decisions, MAX_FINISHED_HANDOFFS, Terms};
+pub use head::{Head, MAX_TERM};
 pub use identity::{ClusterId, Epoch, HandoffId, Incarnation, InvalidId, Server, Version};
 pub use outcome::{SourceFacts, TargetFacts};
 pub use record::{Given, Handoff, Moved, Side, Trim, TrimKind};

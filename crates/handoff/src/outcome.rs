@@ -5,6 +5,7 @@ use planted::Bug;
 use ring::ArcSet;
 
 use crate::decisions::{Decisions, Terms};
+use crate::head::check_possible;
 use crate::record::{Given, Handoff, Moved, Side, Trim, TrimKind};
 use crate::refusal::Refusal;
 use crate::source::{self, SourceEffect, SourceEvent, SourceState};
@@ -84,7 +85,8 @@ impl Decisions {
     /// what is refused for ever where the handoff is unknown here.
     ///
     /// # Errors
-    /// The handoff is known with other terms, or the event contradicts what is recorded.
+    /// The handoff is known with other terms, the event contradicts what is recorded, or there is
+    /// no such epoch.
     pub fn target_event(
         &mut self,
         id: HandoffId,
@@ -92,6 +94,7 @@ impl Decisions {
         event: TargetEvent,
         facts: &TargetFacts,
     ) -> Result<(TargetState, &'static [TargetEffect]), Refusal> {
+        check_possible(terms.epoch)?;
         let before = match self.handoffs.get(&id) {
             None => TargetState::Unknown,
             Some(handoff) => match handoff.side {

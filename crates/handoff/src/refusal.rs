@@ -1,7 +1,8 @@
 //! Pure. Why a node refuses a request of the coordinator; nothing was changed.
 
-use ring::Arc;
+use ring::{Arc, MAX_EPOCH};
 
+use crate::head::MAX_TERM;
 use crate::{Epoch, HandoffId, Incarnation, Server};
 
 /// The most handoffs that may be open at one node at a time.
@@ -13,6 +14,12 @@ pub const MAX_OPEN_HANDOFFS: usize = 256;
 pub enum Refusal {
     #[error("the term is old: a coordinator of term {seen} has taken over")]
     OldTerm { seen: u64 },
+    #[error("the request is for incarnation {asked} of this server; this volume is {own}")]
+    OtherIncarnation { asked: Incarnation, own: Incarnation },
+    #[error("there is no term {asked}: the highest is {MAX_TERM}")]
+    ImpossibleTerm { asked: u64 },
+    #[error("there is no epoch {asked}: the highest is {MAX_EPOCH}")]
+    ImpossibleEpoch { asked: Epoch },
     #[error("the request names cluster {asked}; this volume belongs to {own}")]
     OtherCluster { asked: String, own: String },
     #[error("the ring document is invalid: {reason}")]

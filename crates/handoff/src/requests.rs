@@ -1,11 +1,13 @@
 //! Pure. The coordinator's requests: each is accepted by these rules or refused with its reason,
-//! and a repeat is answered from the record. A refused request changes nothing.
+//! and a repeat is answered from the record. A refused request changes nothing. All of them come
+//! after their head, [`Decisions::take_head`].
 
 use std::cmp::Ordering;
 
 use ring::{ArcSet, Phase, RingDocument};
 
 use crate::decisions::{Decisions, Terms, first_arc, highest_in, lists, raise};
+use crate::head::check_possible;
 use crate::record::Side;
 use crate::refusal::{MAX_OPEN_HANDOFFS, Refusal};
 use crate::rule::Rule;
@@ -23,21 +25,6 @@ pub enum Acceptance {
 }
 
 impl Decisions {
-    /// Every request that changes something begins with this.
-    ///
-    /// # Errors
-    /// The term is below the highest seen.
-    pub fn take_term(&mut self, term: u64) -> Result<(), Refusal> {
-        if term < self.term {
-            return Err(Refusal::OldTerm { seen: self.term });
-        }
-        if term > self.term {
-            self.term = term;
-            self.touch();
-        }
-        Ok(())
-    }
-
     /// Records a ring document.
     ///
     /// # Errors
@@ -86,6 +73,7 @@ impl Decisions {
     /// # Errors
     /// A rule of step 1 forbids it.
     pub fn check_receive(&self, id: HandoffId, terms: &Terms) -> Result<Acceptance, Refusal> {
+        check_possible(terms.epoch)?;
         if let Some(known) = self.handoffs.get(&id).filter(|_| Rule::RepeatFromRecord.holds()) {
             let same = known.target().is_some() && known.agrees(terms);
             return if same { Ok(Acceptance::Repeat) } else { Err(Refusal::OtherHandoff { id }) };
@@ -121,6 +109,7 @@ impl Decisions {
     /// # Errors
     /// This node does not own all of the arcs, or another rule of step 2 forbids it.
     pub fn accept_give(&mut self, id: HandoffId, terms: &Terms) -> Result<Acceptance, Refusal> {
+        check_possible(terms.epoch)?;
         if let Some(known) = self.handoffs.get(&id) {
             let same = known.source().is_some() && known.agrees(terms);
             return if same { Ok(Acceptance::Repeat) } else { Err(Refusal::OtherHandoff { id }) };
@@ -147,6 +136,7 @@ impl Decisions {
         epoch: Epoch,
         ring_epoch: Epoch,
     ) -> Result<Acceptance, Refusal> {
+        check_possible(epoch.max(ring_epoch))?;
         if arcs.is_empty() {
             return Err(Refusal::NoArcs);
         }
@@ -197,6 +187,7 @@ impl Decisions {
     /// # Errors
     /// This node owns some of the arcs, or may come to own them by an open handoff.
     pub fn fence(&mut self, arcs: &ArcSet, epoch: Epoch) -> Result<Acceptance, Refusal> {
+        check_possible(epoch)?;
         if arcs.is_empty() {
             return Err(Refusal::NoArcs);
         }
@@ -219,6 +210,7 @@ impl Decisions {
     /// This node owns something, has an unfinished handoff or records to delete, or the ring of
     /// this epoch lists it or is not recorded here.
     pub fn retire(&mut self, ring_epoch: Epoch) -> Result<Acceptance, Refusal> {
+        check_possible(ring_epoch)?;
         if self.retired.is_some_and(|retired| retired >= ring_epoch) {
             return Ok(Acceptance::Repeat);
         }

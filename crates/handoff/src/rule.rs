@@ -40,11 +40,13 @@ pub enum Rule {
     BootstrappingNotAdmitted,
     /// A node takes one bootstrap grant in its life.
     OneBootstrapGrant,
+    /// A request is carried out by the volume that it is for.
+    RequestForThisVolume,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::ReceiverOwnsNothing,
         Self::OneOpenHandoff,
         Self::EpochAboveAll,
@@ -61,6 +63,7 @@ impl Rule {
         Self::BehindNotAdmitted,
         Self::BootstrappingNotAdmitted,
         Self::OneBootstrapGrant,
+        Self::RequestForThisVolume,
     ];
 
     pub(crate) fn holds(self) -> bool {

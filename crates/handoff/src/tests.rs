@@ -1,18 +1,24 @@
 //! Tests of the rules, the tables and the protocol as a whole.
 
 mod cursor;
+mod head;
 mod requests;
 mod simulation;
 mod tables;
 
 use ring::{Arc, ArcSet, DOCUMENT_FORMAT, Member, Phase, Placement, Point, RingDocument};
 
-use crate::{ClusterId, Decisions, HandoffId, Incarnation, Server, Terms};
+use crate::{ClusterId, Decisions, HandoffId, Head, Incarnation, Server, Terms};
 
 pub(crate) const CLUSTER: ClusterId = ClusterId(0xc1);
 
 pub(crate) fn server(number: u128) -> Server {
     Server { name: format!("kv-{number}"), incarnation: Incarnation(0x100 + number) }
+}
+
+/// The head of a request of this term for the first volume of that server.
+pub(crate) fn head(number: u128, term: u64) -> Head {
+    Head { term, incarnation: server(number).incarnation }
 }
 
 pub(crate) fn node(number: u128) -> Decisions {

@@ -1,11 +1,12 @@
 //! Pure. What can happen next in a world, and what it is.
 
 use handoff::{HandoffId, Side, SourceState, Terms};
+use node_api::Change;
 use ring::{ArcSet, Point};
 
 use crate::clients::Doing;
 use crate::mutant::Mutant;
-use crate::network::{Ask, Request, TargetEnd};
+use crate::network::{Request, TargetEnd};
 use crate::node::{Node, Outcome, name};
 use crate::scenario::{Operation, Planning, Scenario};
 use crate::world::World;
@@ -97,7 +98,7 @@ impl World {
             }
         }
         for (index, request) in self.requests.iter().enumerate() {
-            if self.by_name(&request.to).is_some_and(|node| self.nodes[node].up) {
+            if self.by_name(&request.to.name).is_some_and(|node| self.nodes[node].up) {
                 actions.push(Action::Deliver(index));
             }
         }
@@ -319,9 +320,9 @@ impl World {
 
     /// A request arrives; if it is accepted the coordinator goes on to what comes then.
     pub(crate) fn deliver(&mut self, planted: Option<Mutant>, request: &Request) -> Outcome {
-        let Some(node) = self.by_name(&request.to) else { return Ok(()) };
+        let Some(node) = self.by_name(&request.to.name) else { return Ok(()) };
         self.at(node, planted, |shell| shell.ask(request))?;
-        let Ask::Receive(id, _) = &request.ask else { return Ok(()) };
+        let Change::Receive { id, .. } = &request.change else { return Ok(()) };
         let accepted = self.nodes[node].decisions.handoffs().contains_key(id);
         if let Some(next) = request.and_then.as_ref().filter(|_| accepted) {
             self.add_request(Request::clone(next));
@@ -457,11 +458,11 @@ impl World {
         let term = self.coordinators.last().map_or(1, |one| one.term);
         let server = |node: usize| self.nodes[node].decisions.server().clone();
         let terms = |peer| Terms { peer, arcs: arcs.clone(), epoch };
-        let receive = Ask::Receive(id, terms(server(source)));
-        let give = Ask::Give(id, terms(server(target)));
-        let (to, from) = (server(target).name, server(source).name);
-        self.add_request(Request::new(to, term, receive));
-        self.add_request(Request::new(from, term, give));
+        let receive = Change::Receive { id, terms: terms(server(source)) };
+        let give = Change::Give { id, terms: terms(server(target)) };
+        let (to, from) = (server(target), server(source));
+        self.add_request(Request::new(term, (to, receive)));
+        self.add_request(Request::new(term, (from, give)));
     }
 
     pub(crate) fn draw(&mut self) -> HandoffId {

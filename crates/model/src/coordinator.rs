@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 
 use handoff::{HandoffId, Server, invariants};
-use node_api::NodeState;
+use node_api::{Change, NodeState, Peers};
 use rebalance::{Observation, Plan, PlanInput, PlanState, must_record, plan};
 use ring::RingDocument;
 
 use crate::action::Action;
 use crate::mutant::Mutant;
-use crate::network::{Ask, Request};
+use crate::network::Request;
 use crate::node::{Node, Outcome};
 use crate::print::Print;
 use crate::scenario::{CLUSTER, Planning, Scenario, Wish, server};
@@ -289,8 +289,7 @@ impl World {
         }
         let term = coordinator.term;
         for server in recorders {
-            let ask = Ask::Ring(next.clone());
-            self.add_request(Request::new(server.name, term, ask));
+            self.add_request(Request::new(term, (server, Change::Ring(next.clone()))));
         }
         self.coordinators[index].proposal = Some(next);
         true
@@ -342,38 +341,17 @@ impl World {
         self.coordinators.push(Coordinator::new(RingDocument::clone(&self.document)));
     }
 
+    /// Nobody has to be told where the others are.
     fn request(&mut self, index: usize, action: rebalance::Action) {
-        let (term, epoch) =
-            (self.coordinators[index].term, self.coordinators[index].document.epoch);
-        let mut ask = |to: String, ask: Ask| self.add_request(Request::new(to, term, ask));
-        match action {
-            rebalance::Action::SetTerm { server } => ask(server, Ask::Term),
-            rebalance::Action::RecordRing { server } => {
-                let document = self.coordinators[index].document.clone();
-                self.add_request(Request::new(server, term, Ask::Ring(document)));
-            }
-            rebalance::Action::PushPeers { .. } => {}
-            rebalance::Action::Grant { server, arcs, epoch, ring_epoch } => {
-                ask(server, Ask::Grant(arcs, epoch, ring_epoch));
-            }
-            rebalance::Action::Fence { server, arcs, epoch } => {
-                ask(server, Ask::Fence(arcs, epoch));
-            }
-            rebalance::Action::Start(handoff) => {
-                let (to, terms) = received(&handoff);
-                let (giver, give) = given(&handoff);
-                let give = Request::new(giver, term, Ask::Give(handoff.id, give));
-                let mut receive = Request::new(to, term, Ask::Receive(handoff.id, terms));
-                receive.and_then = Some(Box::new(give));
-                self.add_request(receive);
-            }
-            rebalance::Action::Give(handoff) => {
-                let (to, terms) = given(&handoff);
-                ask(to, Ask::Give(handoff.id, terms));
-            }
-            rebalance::Action::Cancel { server, id } => ask(server, Ask::Cancel(id)),
-            rebalance::Action::Retire { server } => ask(server, Ask::Retire(epoch)),
-        }
+        let Coordinator { term, document, .. } = &self.coordinators[index];
+        let and_then = match &action {
+            rebalance::Action::PushPeers { .. } => return,
+            rebalance::Action::Start(handoff) => Some(Request::new(*term, handoff.give())),
+            _ => None,
+        };
+        let mut request = Request::new(*term, action.ask(document, &Peers::default()));
+        request.and_then = and_then.map(Box::new);
+        self.add_request(request);
     }
 
     /// The server starts again on an empty volume; the old one comes after all nodes.
@@ -391,16 +369,6 @@ impl World {
 
 fn new_volume(index: usize, volume: usize) -> handoff::Decisions {
     handoff::Decisions::new(CLUSTER, server(index, volume))
-}
-
-fn received(handoff: &rebalance::Handoff) -> (String, handoff::Terms) {
-    let (peer, arcs, epoch) = (handoff.source.clone(), handoff.arcs.clone(), handoff.epoch);
-    (handoff.target.name.clone(), handoff::Terms { peer, arcs, epoch })
-}
-
-fn given(handoff: &rebalance::Handoff) -> (String, handoff::Terms) {
-    let (peer, arcs, epoch) = (handoff.target.clone(), handoff.arcs.clone(), handoff.epoch);
-    (handoff.source.name.clone(), handoff::Terms { peer, arcs, epoch })
 }
 
 /// The planted bug: what one node has fenced counts as fenced everywhere.

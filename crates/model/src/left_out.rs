@@ -73,6 +73,7 @@ pub const TRIALS: &[Trial] = &[
     shell(Mutant::RepeatedReceiveDeletes, "there-and-back"),
     shell(Mutant::ServesUnadmitted, "loss"),
     decisions(Rule::GrantOfRecordedRing, "change-after-loss"),
+    decisions(Rule::RequestForThisVolume, "late-receive"),
     decisions(Rule::OneOpenHandoff, "anywhere"),
     decisions(Rule::SettledBeforeNext, "there-and-back"),
 ];

@@ -26,6 +26,6 @@ pub use judge::ALWAYS;
 pub use left_out::{LeftOut, TRIALS, Trial};
 pub use mutant::Mutant;
 pub use scenario::{Limits, Operation, Planning, Scenario, Wish, arcs, document, server};
-pub use scenarios::{large, open_findings, small};
+pub use scenarios::{large, small};
 pub use settle::MAX_STEPS;
 pub use world::World;

@@ -4,8 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use model::{
-    Counterexample, Exploration, Findings, LeftOut, Mutant, Scenario, TRIALS, large, open_findings,
-    small,
+    Counterexample, Exploration, Findings, LeftOut, Mutant, Scenario, TRIALS, large, small,
 };
 
 /// How long a search that must find something may look for it.
@@ -52,11 +51,10 @@ fn parse(mut words: impl Iterator<Item = String>) -> Option<Task> {
 fn scenarios(task: &Task) -> Vec<Scenario> {
     let mut all = small();
     let named = |one: &Scenario| task.names.iter().any(|name| name == one.name);
-    if task.large || large().iter().any(&named) {
+    if task.large || large().iter().any(named) {
         all.extend(large());
     }
-    all.extend(open_findings().into_iter().filter(named));
-    all.retain(|one| task.names.is_empty() || task.names.iter().any(|name| name == one.name));
+    all.retain(|one| task.names.is_empty() || named(one));
     all
 }
 

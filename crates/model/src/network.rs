@@ -4,46 +4,31 @@
 //! a source had sent on an older one can still come after a newer one was opened.
 
 use handoff::invariants::Stored;
-use handoff::{Cursor, Epoch, HandoffId, Server, SourceState, TargetEvent, Terms, Version};
-use ring::{ArcSet, Point, RingDocument};
+use handoff::{Cursor, HandoffId, Head, Server, SourceState, TargetEvent, Terms, Version};
+use node_api::Change;
+use ring::Point;
 
-/// What a coordinator asks of a node.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Ask {
-    /// Record the coordinator's term.
-    Term,
-    /// Record a ring document.
-    Ring(RingDocument),
-    /// Own empty arcs.
-    Grant(ArcSet, Epoch, Epoch),
-    /// Refuse arcs below an epoch.
-    Fence(ArcSet, Epoch),
-    /// Be the target of a handoff.
-    Receive(HandoffId, Terms),
-    /// Be its source.
-    Give(HandoffId, Terms),
-    /// Give a handoff up, or have it decided.
-    Cancel(HandoffId),
-    /// Own nothing from now on.
-    Retire(Epoch),
-}
-
-/// A request that was sent. It goes to an address, so to whatever volume is there by then.
+/// A request that was sent. It goes to an address, so to whatever volume is there by then; its head
+/// names the one that it is for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
-    /// The name of the server.
-    pub to: String,
+    /// The volume that it is for; its name is the address.
+    pub to: Server,
     /// The term of the coordinator that sent it.
     pub term: u64,
     /// What it asks.
-    pub ask: Ask,
+    pub change: Change,
     /// What the coordinator asks of another node once this is accepted: GIVE comes after RECEIVE.
     pub and_then: Option<Box<Request>>,
 }
 
 impl Request {
-    pub(crate) const fn new(to: String, term: u64, ask: Ask) -> Self {
-        Self { to, term, ask, and_then: None }
+    pub(crate) fn new(term: u64, (to, change): (Server, Change)) -> Self {
+        Self { to, term, change, and_then: None }
+    }
+
+    pub(crate) const fn head(&self) -> Head {
+        Head { term: self.term, incarnation: self.to.incarnation }
     }
 }
 

@@ -10,10 +10,11 @@ use handoff::{
     SourceFacts, SourceState, TargetEffect, TargetEvent, TargetFacts, TargetState, Terms, Trim,
     TrimKind, Version,
 };
+use node_api::Change;
 use ring::{ArcSet, Point, RingDocument};
 
 use crate::mutant::Mutant;
-use crate::network::{Answer, Ask, Frame, Link, Links, Request, Standing, TargetEnd};
+use crate::network::{Answer, Frame, Link, Links, Request, Standing, TargetEnd};
 use crate::source::Sending;
 
 /// Records, and how far each target has come; both change in the same commits.
@@ -206,21 +207,23 @@ impl Shell<'_> {
 
     /// Carries out one request. A refused one changes nothing.
     pub(crate) fn ask(&mut self, request: &Request) -> Outcome {
+        let mut head = request.head();
         if self.is_planted(Mutant::ObeysOldTerms) {
-            let _ = self.node.decisions.take_term(request.term.max(self.node.decisions.term()));
-        } else if self.node.decisions.take_term(request.term).is_err() {
+            head.term = head.term.max(self.node.decisions.term());
+        }
+        if self.node.decisions.take_head(head).is_err() {
             return Ok(());
         }
-        match &request.ask {
-            Ask::Term => {}
-            Ask::Ring(document) => {
+        match &request.change {
+            Change::Term | Change::Peers(_) => {}
+            Change::Ring(document) => {
                 if self.node.decisions.record_ring(document.clone()).is_ok() {
                     self.persist();
                     self.read_ring();
                     self.tell_dead()?;
                 }
             }
-            Ask::Grant(arcs, epoch, ring_epoch) => {
+            Change::Grant { arcs, epoch, ring_epoch } => {
                 if self.node.decisions.retired().is_some() {
                     self.node.decisions.observe_committed(self.committed);
                 }
@@ -230,10 +233,10 @@ impl Shell<'_> {
                     let _ = self.node.decisions.accept_grant(arcs, *epoch, *ring_epoch);
                 }
             }
-            Ask::Fence(arcs, epoch) => {
+            Change::Fence { arcs, epoch } => {
                 let _ = self.node.decisions.fence(arcs, *epoch);
             }
-            Ask::Receive(id, terms) => {
+            Change::Receive { id, terms } => {
                 if self.node.decisions.retired().is_some() {
                     self.node.decisions.observe_committed(self.committed);
                 }
@@ -244,15 +247,15 @@ impl Shell<'_> {
                     self.empty(&terms.arcs);
                 }
             }
-            Ask::Give(id, terms) => {
+            Change::Give { id, terms } => {
                 if self.node.decisions.accept_give(*id, terms) == Ok(Acceptance::New) {
                     self.persist();
                     self.source(*id, SourceEvent::Resume)?;
                 }
             }
-            Ask::Cancel(id) => self.cancel(*id)?,
-            Ask::Retire(epoch) => {
-                let _ = self.node.decisions.retire(*epoch);
+            Change::Cancel { id } => self.cancel(*id)?,
+            Change::Retire { ring_epoch } => {
+                let _ = self.node.decisions.retire(*ring_epoch);
             }
         }
         self.persist();

@@ -6,9 +6,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use handoff::invariants::Records;
 use handoff::{Decisions, Given, Handoff, Terms};
+use node_api::Change;
 use ring::{ArcMap, ArcSet, RingDocument};
 
-use crate::network::{Ask, Link, Request};
+use crate::network::{Link, Request};
 use crate::node::{Node, Store};
 
 /// Whatever has a canonical form.
@@ -157,30 +158,31 @@ impl Print for Node {
 impl Print for Request {
     fn print<H: Hasher>(&self, to: &mut H) {
         (&self.to, self.term).hash(to);
-        match &self.ask {
-            Ask::Term => 0.hash(to),
-            Ask::Ring(document) => {
-                1.hash(to);
-                document.print(to);
-            }
-            Ask::Grant(arcs, epoch, _) => {
-                (2, epoch).hash(to);
+        self.change.print(to);
+    }
+}
+
+impl Print for Change {
+    fn print<H: Hasher>(&self, to: &mut H) {
+        self.name().hash(to);
+        match self {
+            Self::Term => {}
+            Self::Ring(document) => document.print(to),
+            Self::Grant { arcs, epoch, ring_epoch } => {
+                (epoch, ring_epoch).hash(to);
                 arcs.print(to);
             }
-            Ask::Fence(arcs, epoch) => {
-                (3, epoch).hash(to);
+            Self::Fence { arcs, epoch } => {
+                epoch.hash(to);
                 arcs.print(to);
             }
-            Ask::Receive(id, terms) => {
-                (4, id).hash(to);
+            Self::Receive { id, terms } | Self::Give { id, terms } => {
+                id.hash(to);
                 terms.print(to);
             }
-            Ask::Give(id, terms) => {
-                (5, id).hash(to);
-                terms.print(to);
-            }
-            Ask::Cancel(id) => (6, id).hash(to),
-            Ask::Retire(epoch) => (7, epoch).hash(to),
+            Self::Cancel { id } => id.hash(to),
+            Self::Retire { ring_epoch } => ring_epoch.hash(to),
+            Self::Peers(peers) => peers.addresses.hash(to),
         }
     }
 }

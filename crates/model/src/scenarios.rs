@@ -21,6 +21,7 @@ pub fn small() -> Vec<Scenario> {
         histories(),
         growth(),
         loss(),
+        late_receive(),
     ]
 }
 
@@ -47,12 +48,6 @@ pub fn large() -> Vec<Scenario> {
         change_after_loss(),
         more("leaving-large", leaving(), Limits { rounds: 6, ..leaving().limits }),
     ]
-}
-
-/// What has been found and not been mended yet; searched only by name.
-#[must_use]
-pub fn open_findings() -> Vec<Scenario> {
-    vec![late_receive()]
 }
 
 /// One arc of two keys at the first of two nodes, and a handoff of it.

@@ -1,4 +1,4 @@
-//! Shell. The client of a node's administration API: one typed method for each request.
+//! Shell. The client of a node's administration API: one typed method for each path.
 
 use std::time::Duration;
 
@@ -10,11 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::Secret;
 use crate::http::{HttpClient, HttpError};
-use crate::types::{
-    Accepted, CancelRequest, Count, CountRequest, FenceRequest, GiveRequest, GrantRequest,
-    Membership, NodeState, PeersRequest, Problem, ReceiveRequest, RetireRequest, RingRequest,
-    TermRequest,
-};
+use crate::types::{Accepted, Count, CountRequest, Membership, NodeState, Problem, Request};
 
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -81,57 +77,12 @@ impl NodeClient {
         self.get(address, "ring").await
     }
 
-    /// `POST /term`.
-    pub async fn term(&self, address: &str, request: &TermRequest) -> Result<(), ClientError> {
-        self.change(address, Method::POST, "term", request).await
-    }
-
-    /// `PUT /ring`.
-    pub async fn record_ring(
-        &self,
-        address: &str,
-        request: &RingRequest,
-    ) -> Result<(), ClientError> {
-        self.change(address, Method::PUT, "ring", request).await
-    }
-
-    /// `POST /grant`.
-    pub async fn grant(&self, address: &str, request: &GrantRequest) -> Result<(), ClientError> {
-        self.change(address, Method::POST, "grant", request).await
-    }
-
-    /// `POST /fence`.
-    pub async fn fence(&self, address: &str, request: &FenceRequest) -> Result<(), ClientError> {
-        self.change(address, Method::POST, "fence", request).await
-    }
-
-    /// `POST /receive`.
-    pub async fn receive(
-        &self,
-        address: &str,
-        request: &ReceiveRequest,
-    ) -> Result<(), ClientError> {
-        self.change(address, Method::POST, "receive", request).await
-    }
-
-    /// `POST /give`.
-    pub async fn give(&self, address: &str, request: &GiveRequest) -> Result<(), ClientError> {
-        self.change(address, Method::POST, "give", request).await
-    }
-
-    /// `POST /cancel`.
-    pub async fn cancel(&self, address: &str, request: &CancelRequest) -> Result<(), ClientError> {
-        self.change(address, Method::POST, "cancel", request).await
-    }
-
-    /// `POST /retire`.
-    pub async fn retire(&self, address: &str, request: &RetireRequest) -> Result<(), ClientError> {
-        self.change(address, Method::POST, "retire", request).await
-    }
-
-    /// `PUT /peers`.
-    pub async fn peers(&self, address: &str, request: &PeersRequest) -> Result<(), ClientError> {
-        self.change(address, Method::PUT, "peers", request).await
+    /// `POST /change`. The change is durable when this is answered.
+    pub async fn change(&self, address: &str, request: &Request) -> Result<(), ClientError> {
+        let body = encode(address, request)?;
+        let answer = self.send(address, Method::POST, "change", body, self.timeout);
+        let Accepted {} = answer.await?;
+        Ok(())
     }
 
     /// `POST /count`.
@@ -147,18 +98,6 @@ impl NodeClient {
 
     async fn get<A: DeserializeOwned>(&self, address: &str, path: &str) -> Result<A, ClientError> {
         self.send(address, Method::GET, path, Bytes::new(), self.timeout).await
-    }
-
-    async fn change<R: Serialize>(
-        &self,
-        address: &str,
-        method: Method,
-        path: &str,
-        request: &R,
-    ) -> Result<(), ClientError> {
-        let body = encode(address, request)?;
-        let _: Accepted = self.send(address, method, path, body, self.timeout).await?;
-        Ok(())
     }
 
     async fn send<A: DeserializeOwned>(

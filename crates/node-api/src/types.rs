@@ -1,13 +1,14 @@
 //! Pure. Requests and answers of a node's administration API, as JSON over HTTP.
 //!
-//! Paths are under `/admin/v1`. Every request that changes something carries the coordinator's
-//! term; a node refuses a term below the highest that it has seen, durably.
+//! Paths are under `/admin/v1`. Every change has one head, [`Request`]: the coordinator's term and
+//! the volume that it is for.
 
 use std::collections::BTreeMap;
 
 pub use handoff::Given;
 use handoff::{
-    ClusterId, Decisions, Epoch, Handoff, HandoffId, Server, Side, SourceState, TargetState,
+    ClusterId, Decisions, Epoch, Handoff, HandoffId, Head, Incarnation, Server, Side, SourceState,
+    TargetState, Terms,
 };
 use ring::{ArcMap, ArcSet, RingDocument};
 use serde::{Deserialize, Serialize};
@@ -183,103 +184,105 @@ impl From<Side> for Phase {
     }
 }
 
-/// `POST /term`, and the head of every other mutating request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TermRequest {
-    /// The coordinator's term.
-    pub term: u64,
-}
-
-/// `PUT /ring`: record this document durably. Refused where its epoch is below the recorded one.
+/// `POST /change`: a change that a coordinator asks for, of one volume.
+///
+/// A request goes to an address. Whatever volume is there carries it out only where it is the one
+/// that is meant, and no coordinator of a higher term has asked it for anything.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RingRequest {
+pub struct Request {
     /// The coordinator's term.
     pub term: u64,
-    /// The document to record.
-    pub document: RingDocument,
+    /// The volume that it is for, as the coordinator saw it when it planned.
+    pub incarnation: Incarnation,
+    /// What to do.
+    pub change: Change,
 }
 
-/// `POST /grant`: own these empty arcs. At epoch 1 once in a life (bootstrap); later only after an
-/// accepted loss, at the epoch of a fence that every living server has recorded.
+impl Request {
+    /// What decides whether it is carried out at all.
+    #[must_use]
+    pub const fn head(&self) -> Head {
+        Head { term: self.term, incarnation: self.incarnation }
+    }
+}
+
+/// What a coordinator may ask for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GrantRequest {
-    /// The coordinator's term.
-    pub term: u64,
-    /// The epoch of the ring document that it follows from; refused where another is recorded.
-    pub ring_epoch: Epoch,
-    /// What to own.
-    pub arcs: ArcSet,
-    /// Since which epoch.
-    pub epoch: Epoch,
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// Nothing but to record the term.
+    Term,
+    /// Record this document durably. Refused where its epoch is below the recorded one.
+    Ring(RingDocument),
+    /// Own these empty arcs. At epoch 1 once in a life (bootstrap); later only after an accepted
+    /// loss, at the epoch of a fence that every living server has recorded.
+    Grant {
+        /// What to own.
+        arcs: ArcSet,
+        /// Since which epoch.
+        epoch: Epoch,
+        /// The epoch of the ring document that it follows from; refused where another is recorded.
+        ring_epoch: Epoch,
+    },
+    /// Refuse these arcs below this epoch; only where the node owns no point of them.
+    Fence {
+        /// Which arcs.
+        arcs: ArcSet,
+        /// Below which epoch.
+        epoch: Epoch,
+    },
+    /// Be the target of a handoff (step 1 of the protocol).
+    Receive {
+        /// The handoff.
+        id: HandoffId,
+        /// Who gives, what, and at which epoch it is owned here.
+        terms: Terms,
+    },
+    /// Be the source of a handoff that the target has accepted (step 2).
+    Give {
+        /// The handoff.
+        id: HandoffId,
+        /// Who receives, what, and at which epoch it is owned there.
+        terms: Terms,
+    },
+    /// To the source: drop the handoff where it still may be dropped, else ask the target to
+    /// decide; a source whose target is declared dead keeps the arcs. To the target, where the
+    /// source is not known to have begun: refuse it.
+    Cancel {
+        /// The handoff.
+        id: HandoffId,
+    },
+    /// Own nothing from this ring epoch on (`RETIRED`). Refused while it owns something, has an
+    /// unfinished handoff, or holds records that it gave and has not deleted.
+    Retire {
+        /// The committed ring epoch without this server.
+        ring_epoch: Epoch,
+    },
+    /// Learn where the other servers are now, and how fast to move data.
+    Peers(Peers),
 }
 
-/// `POST /fence`: refuse these arcs below this epoch; only where the node owns no point of them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FenceRequest {
-    /// The coordinator's term.
-    pub term: u64,
-    /// Which arcs.
-    pub arcs: ArcSet,
-    /// Below which epoch.
-    pub epoch: Epoch,
+impl Change {
+    /// What it is called in logs.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Term => "term",
+            Self::Ring(_) => "ring",
+            Self::Grant { .. } => "grant",
+            Self::Fence { .. } => "fence",
+            Self::Receive { .. } => "receive",
+            Self::Give { .. } => "give",
+            Self::Cancel { .. } => "cancel",
+            Self::Retire { .. } => "retire",
+            Self::Peers(_) => "peers",
+        }
+    }
 }
 
-/// `POST /receive`: be the target of a handoff (step 1 of the protocol).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ReceiveRequest {
-    /// The coordinator's term.
-    pub term: u64,
-    /// The handoff.
-    pub id: HandoffId,
-    /// Who gives.
-    pub source: Server,
-    /// What.
-    pub arcs: ArcSet,
-    /// At which epoch the target will own it.
-    pub epoch: Epoch,
-}
-
-/// `POST /give`: be the source of a handoff that the target has accepted (step 2).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GiveRequest {
-    /// The coordinator's term.
-    pub term: u64,
-    /// The handoff.
-    pub id: HandoffId,
-    /// Who receives.
-    pub target: Server,
-    /// What.
-    pub arcs: ArcSet,
-    /// At which epoch the target will own it.
-    pub epoch: Epoch,
-}
-
-/// `POST /cancel`, to the source: drop the handoff where it still may be dropped, else ask the
-/// target to decide; a source whose target is declared dead keeps the arcs. To the target, where
-/// the source is not known to have begun: refuse it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CancelRequest {
-    /// The coordinator's term.
-    pub term: u64,
-    /// The handoff.
-    pub id: HandoffId,
-}
-
-/// `POST /retire`: own nothing from this ring epoch on (`RETIRED`). Refused while it owns
-/// something, has an unfinished handoff, or holds records that it gave and has not deleted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RetireRequest {
-    /// The coordinator's term.
-    pub term: u64,
-    /// The committed ring epoch without this server.
-    pub ring_epoch: Epoch,
-}
-
-/// `PUT /peers`: where the other servers are now, and how fast to move data.
+/// Where the other servers are, and how fast to move data.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PeersRequest {
-    /// The coordinator's term.
-    pub term: u64,
+pub struct Peers {
     /// Peer address (`host:port`) by server name.
     pub addresses: BTreeMap<String, String>,
     /// Bound on the bytes a second that a source streams, over all its handoffs; `None` is none.
@@ -366,3 +369,6 @@ pub struct Membership {
     /// Addresses by server name, of members and of leavers that still own something.
     pub servers: BTreeMap<String, ServerAddresses>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use node_api::{
-    CancelRequest, ClientError, FenceRequest, GiveRequest, GrantRequest, NodeClient, PeersRequest,
-    ReceiveRequest, RetireRequest, RingRequest, ServerAddresses, TermRequest,
-};
+use handoff::Server;
+use node_api::{Change, ClientError, NodeClient, Peers, Request, ServerAddresses};
 use ring::RingDocument;
 use tokio::task::JoinSet;
 
@@ -18,7 +16,7 @@ pub(crate) struct Actor {
     pub(crate) term: u64,
     pub(crate) document: RingDocument,
     pub(crate) addresses: BTreeMap<String, ServerAddresses>,
-    pub(crate) peers: PeersRequest,
+    pub(crate) peers: Peers,
 }
 
 /// What came between a plan and its end.
@@ -59,86 +57,41 @@ pub(crate) async fn act(actor: Actor, actions: Vec<Action>) -> Vec<Trouble> {
 
 impl Actor {
     async fn carry_out(&self, action: Action) -> Result<(), String> {
-        let (server, what) = describe(&action);
-        let result = match action {
-            Action::Start(handoff) => return self.start(handoff).await,
-            action => self.ask(action).await,
+        let what = describe(&action);
+        let handoff = match &action {
+            Action::Start(handoff) => Some(handoff.clone()),
+            _ => None,
         };
-        result.map_err(|error| format!("{server}: cannot {what}: {error}"))
+        let (server, change) = action.ask(&self.document, &self.peers);
+        let asked = self.ask(&server, change).await;
+        asked.map_err(|error| format!("{}: cannot {what}: {error}", server.name))?;
+        // RECEIVE comes first: a source gives only what its target has accepted.
+        let Some(handoff) = handoff else { return Ok(()) };
+        let (source, give) = handoff.give();
+        let given = self.ask(&source, give).await;
+        given.map_err(|error| {
+            format!("{}: cannot give to {}: {error}", source.name, handoff.target.name)
+        })
     }
 
-    async fn ask(&self, action: Action) -> Result<(), ClientError> {
-        let (client, term) = (&self.client, self.term);
-        match action {
-            Action::SetTerm { server } => {
-                client.term(self.http(&server), &TermRequest { term }).await
-            }
-            Action::RecordRing { server } => {
-                let document = self.document.clone();
-                client.record_ring(self.http(&server), &RingRequest { term, document }).await
-            }
-            Action::PushPeers { server } => client.peers(self.http(&server), &self.peers).await,
-            Action::Grant { server, arcs, epoch, ring_epoch } => {
-                let request = GrantRequest { term, ring_epoch, arcs, epoch };
-                client.grant(self.http(&server), &request).await
-            }
-            Action::Fence { server, arcs, epoch } => {
-                client.fence(self.http(&server), &FenceRequest { term, arcs, epoch }).await
-            }
-            Action::Start(handoff) | Action::Give(handoff) => self.give(handoff).await,
-            Action::Cancel { server, id } => {
-                client.cancel(self.http(&server), &CancelRequest { term, id }).await
-            }
-            Action::Retire { server } => {
-                let ring_epoch = self.document.epoch;
-                client.retire(self.http(&server), &RetireRequest { term, ring_epoch }).await
-            }
-        }
-    }
-
-    /// RECEIVE first: a source gives only what its target has accepted.
-    async fn start(&self, handoff: Handoff) -> Result<(), String> {
-        let (source, target) = (handoff.source.name.clone(), handoff.target.name.clone());
-        let request = ReceiveRequest {
-            term: self.term,
-            id: handoff.id,
-            source: handoff.source.clone(),
-            arcs: handoff.arcs.clone(),
-            epoch: handoff.epoch,
-        };
-        let received = self.client.receive(self.http(&target), &request).await;
-        received.map_err(|error| format!("{target}: cannot receive from {source}: {error}"))?;
-        let given = self.give(handoff).await;
-        given.map_err(|error| format!("{source}: cannot give to {target}: {error}"))
-    }
-
-    async fn give(&self, handoff: Handoff) -> Result<(), ClientError> {
-        let request = GiveRequest {
-            term: self.term,
-            id: handoff.id,
-            target: handoff.target,
-            arcs: handoff.arcs,
-            epoch: handoff.epoch,
-        };
-        self.client.give(self.http(&handoff.source.name), &request).await
-    }
-
-    fn http(&self, server: &str) -> &str {
-        self.addresses.get(server).map_or("", |addresses| &addresses.http)
+    async fn ask(&self, server: &Server, change: Change) -> Result<(), ClientError> {
+        let address = self.addresses.get(&server.name).map_or("", |addresses| &addresses.http);
+        let request = Request { term: self.term, incarnation: server.incarnation, change };
+        self.client.change(address, &request).await
     }
 }
 
-/// Whom an action is for, and what it is to people.
-fn describe(action: &Action) -> (String, &'static str) {
+/// What an action is to people.
+fn describe(action: &Action) -> String {
     match action {
-        Action::SetTerm { server } => (server.clone(), "record the coordinator's term"),
-        Action::RecordRing { server } => (server.clone(), "record the ring document"),
-        Action::PushPeers { server } => (server.clone(), "learn the other servers' addresses"),
-        Action::Grant { server, .. } => (server.clone(), "take a grant"),
-        Action::Fence { server, .. } => (server.clone(), "record a fence"),
-        Action::Start(handoff) => (handoff.target.name.clone(), "receive"),
-        Action::Give(handoff) => (handoff.source.name.clone(), "give"),
-        Action::Cancel { server, .. } => (server.clone(), "cancel a handoff"),
-        Action::Retire { server } => (server.clone(), "retire yet"),
+        Action::SetTerm { .. } => "record the coordinator's term".to_owned(),
+        Action::RecordRing { .. } => "record the ring document".to_owned(),
+        Action::PushPeers { .. } => "learn the other servers' addresses".to_owned(),
+        Action::Grant { .. } => "take a grant".to_owned(),
+        Action::Fence { .. } => "record a fence".to_owned(),
+        Action::Start(Handoff { source, .. }) => format!("receive from {}", source.name),
+        Action::Give(Handoff { target, .. }) => format!("give to {}", target.name),
+        Action::Cancel { .. } => "cancel a handoff".to_owned(),
+        Action::Retire { .. } => "retire yet".to_owned(),
     }
 }

@@ -6,7 +6,7 @@ use handoff::Server;
 use node_api::{Count, NodeState};
 use ring::{ArcMap, ArcSet, DocumentError, Move, Ring, RingDocument};
 
-use crate::view::{Observation, View};
+use crate::view::{Observation, View, is_dead, is_volume};
 use crate::wish::Wish;
 
 /// How much free space a receiver must have over the bytes that it is to receive, in percent.
@@ -168,6 +168,25 @@ pub(crate) fn first_document(
     let members = found.iter().map(|(name, incarnation)| (*name, &**incarnation));
     RingDocument::bootstrap(cluster, placement, virtual_nodes, members)
         .map_err(|error| vec![error.to_string()])
+}
+
+/// Of the documents that servers have recorded, the latest that may have been committed: all of
+/// its members that answer have recorded it, or a later one.
+pub(crate) fn latest_committable(
+    recorded: Vec<RingDocument>,
+    observed: &BTreeMap<String, Observation>,
+) -> Option<RingDocument> {
+    let states = || observed.keys().filter_map(|name| reachable(observed, name));
+    let may_be = |document: &RingDocument| {
+        let mut states = states().filter(|state| !is_dead(document, &state.server));
+        states.all(|state| {
+            let mut members = document.members.iter();
+            state.ring_epoch >= document.epoch || !members.any(|one| is_volume(state, one))
+        })
+    };
+    let bootstrapped = |one: &RingDocument| one.phase == ring::Phase::Bootstrapped;
+    let committable = recorded.into_iter().filter(|one| !bootstrapped(one) || may_be(one));
+    committable.max_by_key(|document| (document.epoch, document.term))
 }
 
 /// Whether the node has been in a ring before.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use handoff::Server;
-use node_api::{NodeState, RingRequest, ServerAddresses};
+use node_api::{Change, NodeState, Request, ServerAddresses};
 use ring::{Ring, RingDocument};
 use shell::clock::Clock;
 
@@ -16,7 +16,7 @@ use crate::count::count_moves;
 use crate::driver::{Driver, assignment_of};
 use crate::plan::{Plan, PlanState};
 use crate::store::{RingStore, RingStoreError};
-use crate::view::Observation;
+use crate::view::{Observation, gone_back};
 use crate::wish::Wish;
 
 /// How long a change that was refused for lack of space waits until it is counted again.
@@ -111,13 +111,13 @@ impl<S: RingStore> Driver<S> {
         let states = || observed.keys().filter_map(|name| reachable(observed, name));
         let recorded = states().map(|state: &NodeState| state.ring_epoch).max().unwrap_or(0);
         let committed = before.map_or(0, |document| document.epoch);
-        next.epoch = 1 + recorded.max(committed);
+        next.epoch = recorded.max(committed).saturating_add(1);
         next.term = self.term;
         let mut missing = Vec::new();
         let mut recorders = Vec::new();
         for server in must_record(before, &next) {
-            match recorder(&server, addresses, observed) {
-                Ok(at) => recorders.push((server.name, at)),
+            match recorder(before, &server, addresses, observed) {
+                Ok(at) => recorders.push((server, at)),
                 Err(problem) => missing.push(problem),
             }
         }
@@ -125,13 +125,13 @@ impl<S: RingStore> Driver<S> {
         if !missing.is_empty() {
             return Err(missing);
         }
-        let request = RingRequest { term: self.term, document: next };
-        for (name, at) in recorders {
-            if let Err(error) = self.shared.client.record_ring(&at.http, &request).await {
-                missing.push(format!("{name} cannot record the next ring: {error}"));
+        for (server, at) in recorders {
+            let (term, incarnation) = (self.term, server.incarnation);
+            let request = Request { term, incarnation, change: Change::Ring(next.clone()) };
+            if let Err(error) = self.shared.client.change(&at.http, &request).await {
+                missing.push(format!("{} cannot record the next ring: {error}", server.name));
             }
         }
-        let next = request.document;
         if !missing.is_empty() {
             return Err(missing);
         }
@@ -156,6 +156,7 @@ impl<S: RingStore> Driver<S> {
 
 /// Where the server is reached, if the volume that must record the next ring is there.
 fn recorder<'a>(
+    committed: Option<&RingDocument>,
     server: &Server,
     addresses: &'a BTreeMap<String, ServerAddresses>,
     observed: &BTreeMap<String, Observation>,
@@ -171,5 +172,5 @@ fn recorder<'a>(
             server.incarnation
         ));
     }
-    Ok(at)
+    committed.and_then(|document| gone_back(document, state)).map_or(Ok(at), Err)
 }

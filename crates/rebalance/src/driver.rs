@@ -5,14 +5,15 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use handoff::HandoffId;
-use node_api::{Membership, PeersRequest, ServerAddresses};
+use node_api::{Membership, Peers, ServerAddresses};
 use ring::{ArcMap, Ring, RingDocument};
 use shell::clock::Clock;
 use shell::rng::{OsRng, Rng};
 use tokio::sync::watch;
 
 use crate::act::{Actor, Trouble, act};
-use crate::change::{first_document, has_a_past, reachable};
+use crate::ask::term_above;
+use crate::change::{first_document, has_a_past, latest_committable, reachable};
 use crate::coordinator::{Directory, Shared};
 use crate::observe::observe;
 use crate::plan::{Action, Plan, PlanInput, PlanState, plan};
@@ -135,8 +136,7 @@ impl<S: RingStore> Driver<S> {
         let Some(document) = self.document.clone() else {
             return Next::After(self.shared.config.poll_moving);
         };
-        let peers = PeersRequest {
-            term: self.term,
+        let peers = Peers {
             addresses: addresses.iter().map(|(name, at)| (name.clone(), at.peer.clone())).collect(),
             max_bytes_per_second: self.shared.config.max_bytes_per_second,
         };
@@ -190,7 +190,7 @@ impl<S: RingStore> Driver<S> {
                 )?
             }
         };
-        let term = 1 + next.term.max(seen);
+        let term = term_above(next.term.max(seen)).map_err(|problem| vec![problem])?;
         next.term = term;
         let was_known = self.document.is_some();
         self.swap(next).await.map_err(|error| vec![error.to_string()])?;
@@ -212,13 +212,13 @@ impl<S: RingStore> Driver<S> {
         Ok(())
     }
 
-    /// The ring document is gone while nodes have been in a ring: the latest that they recorded.
+    /// The ring document is gone while nodes have been in a ring: the latest that all recorded.
     async fn rebuild(
         &self,
         addresses: &BTreeMap<String, ServerAddresses>,
         observed: &BTreeMap<String, Observation>,
     ) -> Result<RingDocument, Vec<String>> {
-        let mut latest: Option<RingDocument> = None;
+        let mut recorded = Vec::new();
         for (name, at) in addresses {
             let state = reachable(observed, name).ok_or_else(|| {
                 vec![format!("the ring document is lost and {name} does not answer: it is needed")]
@@ -230,13 +230,11 @@ impl<S: RingStore> Driver<S> {
                 self.shared.client.ring(&at.http).await.map_err(|error| {
                     vec![format!("{name} cannot tell its ring document: {error}")]
                 })?;
-            let rank = |one: &RingDocument| (one.epoch, one.term);
-            if latest.as_ref().is_none_or(|known| rank(known) < rank(&document)) {
-                latest = Some(document);
-            }
+            recorded.push(document);
         }
         tracing::warn!("the ring document was lost; it is rebuilt from what the nodes recorded");
-        latest.ok_or_else(|| vec!["the ring document is lost and no node recorded one".to_owned()])
+        latest_committable(recorded, observed)
+            .ok_or_else(|| vec!["the ring document is lost and no node recorded one".to_owned()])
     }
 
     fn plan(
@@ -244,7 +242,7 @@ impl<S: RingStore> Driver<S> {
         document: &RingDocument,
         wish: &Wish,
         observed: &BTreeMap<String, Observation>,
-        peers: &PeersRequest,
+        peers: &Peers,
     ) -> Plan {
         let wanted: BTreeSet<String> = wish.members.iter().cloned().collect();
         let input = PlanInput {
@@ -271,13 +269,9 @@ impl<S: RingStore> Driver<S> {
     ) -> Next {
         let problem = match self.store.load().await {
             Ok(Some(document)) if document.term == self.term => {
-                let next = RingDocument { term: term + 1, ..document };
-                match self.swap(next).await {
-                    Ok(()) => {
-                        self.term = term + 1;
-                        return Next::AtOnce;
-                    }
-                    Err(error) => error.to_string(),
+                match self.take_term_above(term, document).await {
+                    Ok(()) => return Next::AtOnce,
+                    Err(problem) => problem,
                 }
             }
             Ok(_) => {
@@ -292,13 +286,21 @@ impl<S: RingStore> Driver<S> {
         Next::After(self.shared.config.poll_idle)
     }
 
+    async fn take_term_above(&mut self, seen: u64, document: RingDocument) -> Result<(), String> {
+        let term = term_above(seen)?;
+        let swapped = self.swap(RingDocument { term, ..document }).await;
+        swapped.map_err(|error| error.to_string())?;
+        self.term = term;
+        Ok(())
+    }
+
     async fn carry_out(
         &mut self,
         plan: Plan,
         waiting: Vec<String>,
         document: RingDocument,
         addresses: BTreeMap<String, ServerAddresses>,
-        peers: PeersRequest,
+        peers: Peers,
     ) -> Next {
         let config = &self.shared.config;
         let idle = plan.state == PlanState::Converged && waiting.is_empty();

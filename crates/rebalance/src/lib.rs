@@ -4,6 +4,7 @@
 //! actions, anew in each round. The coordinator is the shell around it.
 
 mod act;
+mod ask;
 mod change;
 mod commit;
 mod config;

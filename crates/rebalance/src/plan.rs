@@ -13,7 +13,7 @@ use ring::{ArcMap, ArcSet, Member, Phase, RingDocument};
 
 use crate::loss::{self, Losses};
 use crate::status::Lost;
-use crate::view::{Observation, OpenHandoff, Presence, View, is_dead};
+use crate::view::{Observation, OpenHandoff, Presence, View, gone_back, is_dead, is_volume};
 
 /// What a plan is made from.
 #[derive(Clone, Copy, Debug)]
@@ -86,28 +86,28 @@ pub struct Handoff {
     pub epoch: Epoch,
 }
 
-/// One thing to ask of one node (of two for a new handoff).
+/// One thing to ask of one volume (of two for a new handoff), as it was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Record the coordinator's term.
     SetTerm {
-        /// Which node.
-        server: String,
+        /// Which volume.
+        server: Server,
     },
     /// Record the committed ring document.
     RecordRing {
-        /// Which node.
-        server: String,
+        /// Which volume.
+        server: Server,
     },
     /// Learn where the other servers are.
     PushPeers {
-        /// Which node.
-        server: String,
+        /// Which volume.
+        server: Server,
     },
     /// Own empty arcs.
     Grant {
-        /// Which node.
-        server: String,
+        /// Which volume.
+        server: Server,
         /// What.
         arcs: ArcSet,
         /// Since when.
@@ -117,8 +117,8 @@ pub enum Action {
     },
     /// Refuse arcs below an epoch.
     Fence {
-        /// Which node.
-        server: String,
+        /// Which volume.
+        server: Server,
         /// What.
         arcs: ArcSet,
         /// Below which epoch.
@@ -130,15 +130,15 @@ pub enum Action {
     Give(Handoff),
     /// Give up a handoff, or have it decided.
     Cancel {
-        /// Which node.
-        server: String,
+        /// Which volume.
+        server: Server,
         /// Which handoff.
         id: HandoffId,
     },
     /// Own nothing from now on.
     Retire {
-        /// Which node.
-        server: String,
+        /// Which volume.
+        server: Server,
     },
 }
 
@@ -211,7 +211,7 @@ impl<'a> Planner<'a> {
     fn prepare_nodes(&mut self) {
         let (input, document) = (self.input, self.input.document);
         for state in self.view.nodes.clone() {
-            let server = || state.server.name.clone();
+            let server = || state.server.clone();
             let mut wanting = Vec::new();
             // A retired node that is listed again reads the ring again when it is told of it.
             let relisted =
@@ -221,6 +221,11 @@ impl<'a> Planner<'a> {
                 && !self.is_listed(state)
                 && !input.wanted.contains(&state.server.name)
             {
+                continue;
+            }
+            if let Some(problem) = gone_back(document, state) {
+                self.reasons.push(problem);
+                self.unready.insert(&state.server.name);
                 continue;
             }
             if state.ring_epoch < document.epoch || relisted {
@@ -236,7 +241,7 @@ impl<'a> Planner<'a> {
             if state.ring_epoch > document.epoch {
                 // It recorded a document that was never committed: one above it settles that.
                 let epoch = self.commit.as_ref().map_or(0, |next| next.epoch);
-                let epoch = epoch.max(state.ring_epoch + 1);
+                let epoch = epoch.max(state.ring_epoch.saturating_add(1));
                 self.commit = Some(RingDocument { epoch, ..document.clone() });
             }
             if !wanting.is_empty() || state.ring_epoch > document.epoch {
@@ -265,8 +270,8 @@ impl<'a> Planner<'a> {
             } else if state.granted {
                 recorded += 1;
             } else if !self.unready.contains(&*member.name) {
-                let (server, ring_epoch) = (member.name.clone(), document.epoch);
-                let arcs = self.input.assignment.arcs_where(|owner| *owner == server);
+                let (server, ring_epoch) = (state.server.clone(), document.epoch);
+                let arcs = self.input.assignment.arcs_where(|owner| *owner == member.name);
                 self.actions.push(Action::Grant { server, arcs, epoch: 1, ring_epoch });
             }
         }
@@ -295,7 +300,7 @@ impl<'a> Planner<'a> {
             if !fenced.covers(&losses.accepted) {
                 all_fenced = false;
                 if !self.unready.contains(&*state.server.name) {
-                    let (server, arcs) = (state.server.name.clone(), losses.accepted.clone());
+                    let (server, arcs) = (state.server.clone(), losses.accepted.clone());
                     self.actions.push(Action::Fence { server, arcs, epoch });
                 }
             }
@@ -306,8 +311,9 @@ impl<'a> Planner<'a> {
         for member in &self.input.document.members {
             let arcs = self.input.assignment.arcs_where(|owner| *owner == member.name);
             let arcs = arcs.intersection(&losses.accepted);
-            if !arcs.is_empty() && self.is_ready(&member.name) {
-                let server = member.name.clone();
+            let node = self.view.node(&member.name).filter(|_| self.is_ready(&member.name));
+            if let Some(state) = node.filter(|_| !arcs.is_empty()) {
+                let server = state.server.clone();
                 self.actions.push(Action::Grant { server, arcs, epoch, ring_epoch });
             }
         }
@@ -319,7 +325,7 @@ impl<'a> Planner<'a> {
         for (id, handoff) in self.view.open.iter().filter(|(_, handoff)| !handoff.is_decided()) {
             let source = self.view.presence(handoff.source);
             let wanted = self.is_wanted(handoff);
-            let asks = |server: &Server| Action::Cancel { server: server.name.clone(), id: *id };
+            let asks = |server: &Server| Action::Cancel { server: server.clone(), id: *id };
             match (handoff.at_source, handoff.at_target) {
                 (Some(Step::Copying | Step::Frozen), target) if source == Presence::Present => {
                     let forgotten =
@@ -349,7 +355,7 @@ impl<'a> Planner<'a> {
             }
         }
         actions.retain(|action| match action {
-            Action::Cancel { server, .. } => !self.unready.contains(&**server),
+            Action::Cancel { server, .. } => !self.unready.contains(&*server.name),
             Action::Give(handoff) => self.is_ready(&handoff.source.name),
             _ => true,
         });
@@ -444,7 +450,7 @@ impl<'a> Planner<'a> {
                 .values()
                 .any(|one| *one.source == state.server || *one.target == state.server);
             if state.owned.is_empty() && !takes_part {
-                self.actions.push(Action::Retire { server: name.clone() });
+                self.actions.push(Action::Retire { server: state.server.clone() });
             }
         }
     }
@@ -488,10 +494,6 @@ impl<'a> Planner<'a> {
                 .zip(member)
                 .is_some_and(|(state, member)| is_volume(state, member) && state.retired.is_none())
     }
-}
-
-fn is_volume(state: &NodeState, member: &Member) -> bool {
-    member.is(&state.server.name, &state.server.incarnation.to_string())
 }
 
 #[cfg(test)]

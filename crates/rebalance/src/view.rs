@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use handoff::{Epoch, HandoffId, Server};
 use node_api::{HandoffStatus, NodeState, Phase, Role};
-use ring::{Arc, ArcMap, ArcSet, RingDocument};
+use ring::{Arc, ArcMap, ArcSet, Member, RingDocument};
 
 /// What one look at one server gave.
 #[derive(Clone, Debug, PartialEq)]
@@ -174,7 +174,7 @@ impl<'a> View<'a> {
         ArcMap::of_greatest(given).restrict(arcs)
     }
 
-    /// An epoch above every one that any node has told of.
+    /// An epoch above every one that any node has told of. Where there is none, nodes refuse it.
     pub(crate) fn next_epoch(&self) -> Epoch {
         let of_node = |state: &NodeState| {
             let owned = state.owned.iter().map(|(_, epoch)| *epoch);
@@ -185,8 +185,29 @@ impl<'a> View<'a> {
             all.fold(state.highest_epoch, Epoch::max)
         };
         let highest = self.nodes.iter().map(|state| of_node(state)).max().unwrap_or(0);
-        highest.max(self.document.epoch) + 1
+        highest.max(self.document.epoch).saturating_add(1)
     }
+}
+
+/// Whether this is the volume of the member.
+pub(crate) fn is_volume(state: &NodeState, member: &Member) -> bool {
+    member.is(&state.server.name, &state.server.incarnation.to_string())
+}
+
+/// What to do about a volume that is in an earlier state of itself: a member has recorded every
+/// ring before it was committed. What this one owns may have gone to others since, so it is not
+/// made to look up to date.
+pub(crate) fn gone_back(document: &RingDocument, state: &NodeState) -> Option<String> {
+    let has_gone_back = document.phase == ring::Phase::Bootstrapped
+        && state.ring_epoch < document.epoch
+        && document.members.iter().any(|member| is_volume(state, member));
+    has_gone_back.then(|| {
+        format!(
+            "the volume of {} has recorded ring epoch {} before and has forgotten it: bring \
+             back its latest state, or start {} with an empty volume and accept the loss of {}",
+            state.server.name, document.epoch, state.server.name, state.server.incarnation
+        )
+    })
 }
 
 /// Whether this volume has been declared lost.

@@ -4,14 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use handoff::{
-    ClusterId, Decisions, HandoffId, Incarnation, Server, SourceEvent, SourceFacts, Terms,
+    ClusterId, Decisions, HandoffId, Incarnation, Refusal, Server, SourceEvent, SourceFacts, Terms,
 };
-use node_api::NodeState;
+use node_api::{Change, NodeState, Peers, Request};
 use ring::{ArcMap, ArcSet, Placement, Ring, RingDocument};
 
-use crate::change::{first_document, must_record, next_document};
+use crate::change::{first_document, must_record, next_document, with_accepted_losses};
 use crate::plan::{Action, Plan, PlanInput, plan};
-use crate::view::{Observation, View};
+use crate::view::{Observation, View, gone_back};
 use crate::wish::Wish;
 
 mod exchange;
@@ -221,7 +221,7 @@ impl World {
         }
         let bootstrapping = self.document.phase == ring::Phase::Bootstrapping;
         let wished = match &plan.commit {
-            Some(next) => Some(next.clone()),
+            Some(next) => with_accepted_losses(next, &self.wish, &self.observed).ok(),
             None if bootstrapping => None,
             None => next_document(&self.document, &self.wish, &self.observed).unwrap_or(None),
         };
@@ -234,12 +234,20 @@ impl World {
         let recorded = self.nodes.values().map(Decisions::ring_epoch).max().unwrap_or(0);
         next.epoch = 1 + recorded.max(self.document.epoch);
         let servers = must_record(Some(&self.document), &next);
+        let can_record = |server: &Server| {
+            let node = &self.nodes[&server.name];
+            let gone_back = gone_back(&self.document, &NodeState::of(node, false));
+            !self.down.contains(&server.name) && node.server() == server && gone_back.is_none()
+        };
+        if !servers.iter().all(can_record) {
+            return;
+        }
         for server in servers {
-            let node = self.nodes.get_mut(&server.name).unwrap();
-            if self.down.contains(&server.name) || *node.server() != server {
+            self.ask(&server, Change::Ring(next.clone())).unwrap();
+            // The coordinator ends before it has committed.
+            if self.below(16) == 0 {
                 return;
             }
-            node.record_ring(next.clone()).unwrap();
         }
         let document = &next;
         self.wish
@@ -255,59 +263,57 @@ impl World {
     }
 
     fn request(&mut self, action: &Action) {
-        match action {
-            Action::Start(one) => {
-                let terms = terms(&one.source, one.arcs.clone(), one.epoch);
-                let node = self.node_up(&one.target.name);
-                let accepted = node.map(|node| node.accept_receive(one.id, &terms));
-                if matches!(accepted, Some(Ok(_))) && self.below(8) != 0 {
-                    self.request(&Action::Give(one.clone()));
-                }
-            }
-            Action::Give(one) => {
-                let terms = terms(&one.target, one.arcs.clone(), one.epoch);
-                if let Some(node) = self.node_up(&one.source.name) {
-                    let _ = node.accept_give(one.id, &terms);
-                }
-            }
-            Action::Cancel { server, id } => self.cancel(server, *id),
-            Action::PushPeers { server } if !self.down.contains(server) => {
-                self.told_peers.insert(server.clone(), self.peers.clone());
-            }
-            _ => self.request_to_one(action),
+        let peers = Peers { addresses: self.peers.clone(), max_bytes_per_second: None };
+        let (server, change) = action.clone().ask(&self.document, &peers);
+        if self.down.contains(&server.name) {
+            return;
         }
-    }
-
-    fn request_to_one(&mut self, action: &Action) {
-        let document = self.document.clone();
+        let asked = self.ask(&server, change);
         match action {
-            Action::SetTerm { server } => {
-                self.node_up(server).map(|node| node.take_term(Self::TERM));
+            Action::Start(handoff) if asked.is_ok() && self.below(8) != 0 => {
+                self.request(&Action::Give(handoff.clone()));
             }
-            Action::RecordRing { server } => {
-                if let Some(node) = self.node_up(server) {
-                    let _ = node.take_term(Self::TERM);
-                    node.record_ring(document.clone()).unwrap();
-                    node.observe_committed(&document);
-                }
-            }
-            Action::Grant { server, arcs, epoch, ring_epoch } => {
-                if let Some(node) = self.node_up(server) {
-                    node.accept_grant(arcs, *epoch, *ring_epoch).unwrap();
-                }
-            }
-            Action::Fence { server, arcs, epoch } => {
-                if let Some(node) = self.node_up(server) {
-                    let _ = node.fence(arcs, *epoch);
-                }
-            }
-            Action::Retire { server } => {
-                if let Some(node) = self.node_up(server) {
-                    let _ = node.retire(document.epoch);
-                }
+            // Of these nothing is planned that is refused.
+            Action::SetTerm { .. } | Action::RecordRing { .. } | Action::Grant { .. } => {
+                assert_eq!(asked, Ok(()), "{action:?}");
             }
             _ => {}
         }
+    }
+
+    /// A request for this volume goes to its address, whatever volume is there now.
+    pub(crate) fn ask(&mut self, server: &Server, change: Change) -> Result<(), Refusal> {
+        let request = Request { term: Self::TERM, incarnation: server.incarnation, change };
+        self.answer(&server.name, request)
+    }
+
+    /// What the node of that name makes of a request.
+    pub(crate) fn answer(&mut self, name: &str, request: Request) -> Result<(), Refusal> {
+        let document = self.document.clone();
+        let node = self.nodes.get_mut(name).unwrap();
+        node.take_head(request.head())?;
+        match request.change {
+            Change::Term => {}
+            Change::Ring(next) => {
+                node.record_ring(next)?;
+                node.observe_committed(&document);
+            }
+            Change::Grant { arcs, epoch, ring_epoch } => {
+                node.accept_grant(&arcs, epoch, ring_epoch)?;
+            }
+            Change::Fence { arcs, epoch } => drop(node.fence(&arcs, epoch)?),
+            Change::Receive { id, terms } => drop(node.accept_receive(id, &terms)?),
+            Change::Give { id, terms } => drop(node.accept_give(id, &terms)?),
+            Change::Cancel { id } => {
+                node.check_cancel(id)?;
+                self.cancel(name, id);
+            }
+            Change::Retire { ring_epoch } => drop(node.retire(ring_epoch)?),
+            Change::Peers(peers) => {
+                self.told_peers.insert(name.to_owned(), peers.addresses);
+            }
+        }
+        Ok(())
     }
 
     fn node_up(&mut self, name: &str) -> Option<&mut Decisions> {
@@ -355,20 +361,17 @@ impl World {
     /// RECEIVE without GIVE for one planned handoff.
     pub(crate) fn receive_only(&mut self) -> bool {
         let Some(handoff) = self.planned_start() else { return false };
-        let terms = terms(&handoff.source, handoff.arcs.clone(), handoff.epoch);
-        let target = self.nodes.get_mut(&handoff.target.name).unwrap();
-        target.accept_receive(handoff.id, &terms).is_ok()
+        let (target, receive) = handoff.receive();
+        self.ask(&target, receive).is_ok()
     }
 
     /// One planned handoff up to its freeze.
     pub(crate) fn freeze_one(&mut self) -> bool {
         let Some(handoff) = self.planned_start() else { return false };
-        let received = terms(&handoff.source, handoff.arcs.clone(), handoff.epoch);
-        let given = terms(&handoff.target, handoff.arcs.clone(), handoff.epoch);
-        let target = self.nodes.get_mut(&handoff.target.name).unwrap();
-        target.accept_receive(handoff.id, &received).unwrap();
+        for (server, change) in [handoff.receive(), handoff.give()] {
+            self.ask(&server, change).unwrap();
+        }
         let source = self.nodes.get_mut(&handoff.source.name).unwrap();
-        source.accept_give(handoff.id, &given).unwrap();
         let facts = SourceFacts::default();
         source.source_event(handoff.id, SourceEvent::CaughtUp, &facts).unwrap();
         true

@@ -7,7 +7,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use node_api::{Accepted, Problem};
+use node_api::Problem;
 use serde::de::DeserializeOwned;
 
 /// How long a request's body may take to come.
@@ -36,10 +36,6 @@ impl IntoResponse for Refused {
         let content_type = [(header::CONTENT_TYPE, "application/problem+json")];
         (status, content_type, Json(problem)).into_response()
     }
-}
-
-pub(super) fn accepted(result: Result<(), Problem>) -> Result<Json<Accepted>, Refused> {
-    json(result.map(|()| Accepted {}))
 }
 
 pub(super) fn json<T>(result: Result<T, Problem>) -> Result<Json<T>, Refused> {

@@ -16,24 +16,22 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{MethodRouter, get, post, put};
+use axum::routing::{get, post};
 use axum::{Json, Router};
-use node_api::{
-    CancelRequest, Count, CountRequest, FenceRequest, GiveRequest, GrantRequest, NodeState,
-    PeersRequest, Problem, ReceiveRequest, RetireRequest, RingRequest, Secret, TermRequest,
-};
+use node_api::{Accepted, Count, CountRequest, NodeState, Problem, Secret};
 use ring::RingDocument;
 use shell::drain::DrainToken;
 use shell::net::TcpListener;
 
-use answer::{Body, Refused, accepted, json};
+use answer::{Body, Refused, json};
 
 pub use refusal::{problem_of, stopping};
 
-/// The longest body of a request, save for a ring document.
+/// The longest body of a request, save for a change.
 pub const MAX_BODY_BYTES: usize = 2 << 20;
-/// The longest ring document: it remembers servers that are gone for ever.
-pub const MAX_RING_BODY_BYTES: usize = 32 << 20;
+/// The longest change. All of them come to one path, and one of them brings a ring document, which
+/// remembers servers that are gone for ever.
+pub const MAX_CHANGE_BODY_BYTES: usize = 32 << 20;
 
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PATHS: &str = "see GET /healthz, /readyz, /metrics and /admin/v1/state";
@@ -45,25 +43,11 @@ pub trait Administration: Send + Sync + 'static {
     fn state(&self) -> impl Future<Output = Result<NodeState, Problem>> + Send;
     /// The recorded ring document; `None` before the first.
     fn ring(&self) -> impl Future<Output = Result<Option<RingDocument>, Problem>> + Send;
-    /// Records a coordinator's term.
-    fn term(&self, request: TermRequest) -> impl Future<Output = Result<(), Problem>> + Send;
-    /// Records a ring document.
-    fn record_ring(&self, request: RingRequest)
-    -> impl Future<Output = Result<(), Problem>> + Send;
-    /// Owns empty arcs.
-    fn grant(&self, request: GrantRequest) -> impl Future<Output = Result<(), Problem>> + Send;
-    /// Refuses arcs below an epoch.
-    fn fence(&self, request: FenceRequest) -> impl Future<Output = Result<(), Problem>> + Send;
-    /// Becomes the target of a handoff.
-    fn receive(&self, request: ReceiveRequest) -> impl Future<Output = Result<(), Problem>> + Send;
-    /// Becomes the source of a handoff.
-    fn give(&self, request: GiveRequest) -> impl Future<Output = Result<(), Problem>> + Send;
-    /// Wants a handoff not to happen.
-    fn cancel(&self, request: CancelRequest) -> impl Future<Output = Result<(), Problem>> + Send;
-    /// Retires.
-    fn retire(&self, request: RetireRequest) -> impl Future<Output = Result<(), Problem>> + Send;
-    /// Takes the addresses of the others, and the bound on streams.
-    fn peers(&self, request: PeersRequest) -> impl Future<Output = Result<(), Problem>> + Send;
+    /// Does what a coordinator asks for.
+    fn change(
+        &self,
+        request: node_api::Request,
+    ) -> impl Future<Output = Result<(), Problem>> + Send;
     /// Counts what is on disk.
     fn count(&self, request: CountRequest) -> impl Future<Output = Result<Count, Problem>> + Send;
     /// Whether clients can be sent here; if not, why.
@@ -121,8 +105,7 @@ pub fn routes<A: Administration>(
         .merge(administration_routes)
         .fallback(async || Refused::new(404, "no such path", PATHS))
         .method_not_allowed_fallback(async || {
-            let detail = "state and ring are read with GET, ring and peers are replaced with PUT, \
-                          everything else is POST";
+            let detail = "change and count are asked with POST, everything else with GET";
             Refused::new(405, "method not allowed", detail)
         })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -130,28 +113,12 @@ pub fn routes<A: Administration>(
 }
 
 fn administration_routes<A: Administration>() -> Router<Api<A>> {
-    /// A change: the body goes to the method of this name.
-    macro_rules! change {
-        ($by:ident, $method:ident, $request:ty) => {
-            $by(async |State(api): State<Api<A>>, Body(request): Body<$request>| {
-                accepted(api.administration.$method(request).await)
-            })
-        };
-    }
-    let ring: MethodRouter<Api<A>> = change!(put, record_ring, RingRequest);
-    let ring = ring.layer(DefaultBodyLimit::max(MAX_RING_BODY_BYTES)).get(ring_document::<A>);
+    let change = post(change::<A>).layer(DefaultBodyLimit::max(MAX_CHANGE_BODY_BYTES));
     Router::new()
         .route("/admin/v1/state", get(state::<A>))
-        .route("/admin/v1/ring", ring)
+        .route("/admin/v1/ring", get(ring_document::<A>))
         .route("/admin/v1/count", post(count::<A>))
-        .route("/admin/v1/term", change!(post, term, TermRequest))
-        .route("/admin/v1/grant", change!(post, grant, GrantRequest))
-        .route("/admin/v1/fence", change!(post, fence, FenceRequest))
-        .route("/admin/v1/receive", change!(post, receive, ReceiveRequest))
-        .route("/admin/v1/give", change!(post, give, GiveRequest))
-        .route("/admin/v1/cancel", change!(post, cancel, CancelRequest))
-        .route("/admin/v1/retire", change!(post, retire, RetireRequest))
-        .route("/admin/v1/peers", change!(put, peers, PeersRequest))
+        .route("/admin/v1/change", change)
 }
 
 async fn check_token(State(token): State<Secret>, request: Request, next: Next) -> Response {
@@ -188,6 +155,13 @@ async fn ring_document<A: Administration>(
     let document = api.administration.ring().await.map_err(Refused)?;
     let detail = "this server has recorded none yet; a coordinator brings the first";
     document.map(Json).ok_or_else(|| Refused::new(404, "no ring document", detail))
+}
+
+async fn change<A: Administration>(
+    State(api): State<Api<A>>,
+    Body(request): Body<node_api::Request>,
+) -> Result<Json<Accepted>, Refused> {
+    json(api.administration.change(request).await.map(|()| Accepted {}))
 }
 
 async fn count<A: Administration>(

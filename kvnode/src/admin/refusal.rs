@@ -8,9 +8,12 @@ use node_api::Problem;
 pub fn problem_of(refusal: &Refusal) -> Problem {
     let (status, title) = match refusal {
         Refusal::OldTerm { .. } => (409, "old term"),
-        Refusal::NoArcs | Refusal::OwnPeer | Refusal::InvalidRing { .. } => {
-            (400, "impossible request")
-        }
+        Refusal::OtherIncarnation { .. } => (409, "other incarnation"),
+        Refusal::NoArcs
+        | Refusal::OwnPeer
+        | Refusal::InvalidRing { .. }
+        | Refusal::ImpossibleTerm { .. }
+        | Refusal::ImpossibleEpoch { .. } => (400, "impossible request"),
         Refusal::UnknownHandoff { .. } => (404, "unknown handoff"),
         Refusal::TooManyHandoffs | Refusal::Preparing => (503, "busy"),
         Refusal::OtherCluster { .. }

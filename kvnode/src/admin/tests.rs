@@ -1,10 +1,9 @@
-use std::fmt::Debug;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use handoff::{ClusterId, HandoffId, Incarnation, Refusal, Server};
-use node_api::{ClientError, NodeClient};
+use handoff::{ClusterId, HandoffId, Incarnation, Refusal, Server, Terms};
+use node_api::{Change, ClientError, NodeClient, Peers, Request};
 use ring::{ArcMap, ArcSet, Placement};
 use shell::net::TcpStream;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -17,27 +16,9 @@ const SECOND: Duration = Duration::from_secs(1);
 /// What stands behind the API in these tests: it notes what it was asked, and refuses term 0.
 #[derive(Default)]
 struct Notes {
-    asked: Mutex<Vec<String>>,
+    asked: Mutex<Vec<Request>>,
     ring: Mutex<Option<RingDocument>>,
     not_ready: Mutex<Option<String>>,
-}
-
-impl Notes {
-    fn note(&self, name: &str, term: u64, request: &impl Debug) -> Result<(), Problem> {
-        if term == 0 {
-            return Err(problem_of(&Refusal::OldTerm { seen: 5 }));
-        }
-        self.asked.lock().unwrap().push(format!("{name} {request:?}"));
-        Ok(())
-    }
-}
-
-macro_rules! noted {
-    ($($name:ident($request:ty)),+) => {
-        $(async fn $name(&self, request: $request) -> Result<(), Problem> {
-            self.note(stringify!($name), request.term, &request)
-        })+
-    };
 }
 
 impl Administration for Notes {
@@ -49,9 +30,14 @@ impl Administration for Notes {
         Ok(self.ring.lock().unwrap().clone())
     }
 
-    async fn record_ring(&self, request: RingRequest) -> Result<(), Problem> {
-        self.note("record_ring", request.term, &())?;
-        *self.ring.lock().unwrap() = Some(request.document);
+    async fn change(&self, request: Request) -> Result<(), Problem> {
+        if request.term == 0 {
+            return Err(problem_of(&Refusal::OldTerm { seen: 5 }));
+        }
+        if let Change::Ring(document) = &request.change {
+            *self.ring.lock().unwrap() = Some(document.clone());
+        }
+        self.asked.lock().unwrap().push(request);
         Ok(())
     }
 
@@ -62,11 +48,17 @@ impl Administration for Notes {
     fn readiness(&self) -> Result<(), String> {
         self.not_ready.lock().unwrap().clone().map_or(Ok(()), Err)
     }
+}
 
-    noted! {
-        term(TermRequest), grant(GrantRequest), fence(FenceRequest), receive(ReceiveRequest),
-        give(GiveRequest), cancel(CancelRequest), retire(RetireRequest), peers(PeersRequest)
-    }
+/// A change of term 1 for this server.
+fn request(change: Change) -> Request {
+    Request { term: 1, incarnation: server().incarnation, change }
+}
+
+/// Its body.
+fn body(term: &str, change: &str) -> String {
+    let incarnation = server().incarnation;
+    format!(r#"{{"term":{term},"incarnation":"{incarnation}","change":{change}}}"#)
 }
 
 fn server() -> Server {
@@ -141,7 +133,7 @@ impl World {
         let problem: Problem = serde_json::from_str(&body).unwrap();
         assert_eq!(problem.status, status);
         assert!(problem.detail.contains(says), "{head} does not say {says:?}: {problem}");
-        assert_eq!(*self.notes.asked.lock().unwrap(), [""; 0]);
+        assert_eq!(*self.notes.asked.lock().unwrap(), []);
     }
 
     async fn check_text(&self, path: &str, status: u16, says: &str) {
@@ -172,46 +164,36 @@ async fn each_request_of_the_client_is_answered() {
     let members = [("kv-0", incarnation.as_str())];
     let cluster = ClusterId(1).to_string();
     let document = RingDocument::bootstrap(&cluster, Placement::Classic, 4, members).unwrap();
-    let ring = RingRequest { term: 1, document: document.clone() };
-    client.record_ring(&at, &ring).await.unwrap();
-    assert_eq!(client.ring(&at).await.unwrap(), document);
-    let (arcs, id, epoch) = (ArcSet::full(), HandoffId(9), 4);
+    let arcs = ArcSet::full();
     assert_eq!(client.count(&at, &CountRequest { arcs: arcs.clone() }).await.unwrap().keys, 1);
 
-    let grant = GrantRequest { term: 1, ring_epoch: 1, arcs: arcs.clone(), epoch };
-    let fence = FenceRequest { term: 1, arcs: arcs.clone(), epoch };
-    let receive = ReceiveRequest { term: 1, id, source: server(), arcs: arcs.clone(), epoch };
-    let give = GiveRequest { term: 1, id, target: server(), arcs, epoch };
-    let cancel = CancelRequest { term: 1, id };
-    let retire = RetireRequest { term: 1, ring_epoch: 4 };
-    let peers = PeersRequest { term: 1, max_bytes_per_second: Some(5), ..PeersRequest::default() };
-    client.term(&at, &TermRequest { term: 1 }).await.unwrap();
-    client.grant(&at, &grant).await.unwrap();
-    client.fence(&at, &fence).await.unwrap();
-    client.receive(&at, &receive).await.unwrap();
-    client.give(&at, &give).await.unwrap();
-    client.cancel(&at, &cancel).await.unwrap();
-    client.retire(&at, &retire).await.unwrap();
-    client.peers(&at, &peers).await.unwrap();
-    let expected = [
-        "record_ring ()".to_owned(),
-        "term TermRequest { term: 1 }".to_owned(),
-        format!("grant {grant:?}"),
-        format!("fence {fence:?}"),
-        format!("receive {receive:?}"),
-        format!("give {give:?}"),
-        format!("cancel {cancel:?}"),
-        format!("retire {retire:?}"),
-        format!("peers {peers:?}"),
+    let (id, epoch) = (HandoffId(9), 4);
+    let terms = Terms { peer: server(), arcs: arcs.clone(), epoch };
+    let changes = [
+        Change::Ring(document.clone()),
+        Change::Term,
+        Change::Grant { arcs: arcs.clone(), epoch, ring_epoch: 1 },
+        Change::Fence { arcs, epoch },
+        Change::Receive { id, terms: terms.clone() },
+        Change::Give { id, terms },
+        Change::Cancel { id },
+        Change::Retire { ring_epoch: 4 },
+        Change::Peers(Peers { max_bytes_per_second: Some(5), ..Peers::default() }),
     ];
-    assert_eq!(*world.notes.asked.lock().unwrap(), expected);
+    let requests = changes.map(request);
+    for request in &requests {
+        client.change(&at, request).await.unwrap();
+    }
+    assert_eq!(client.ring(&at).await.unwrap(), document);
+    assert_eq!(*world.notes.asked.lock().unwrap(), requests);
 }
 
 #[tokio::test]
 async fn a_refusal_reaches_the_client_as_it_is() {
     let world = World::start().await;
     let at = world.address.to_string();
-    let refused = world.client.term(&at, &TermRequest { term: 0 }).await;
+    let old = Request { term: 0, ..request(Change::Term) };
+    let refused = world.client.change(&at, &old).await;
     let Err(ClientError::Refused(problem)) = refused else { panic!("{refused:?}") };
     assert_eq!((problem.status, problem.title.as_str()), (409, "old term"));
     assert!(problem.detail.contains("term 5 has taken over"), "{problem}");
@@ -221,25 +203,32 @@ async fn a_refusal_reaches_the_client_as_it_is() {
 async fn what_is_no_request_is_a_problem_with_a_remedy() {
     let world = World::start().await;
     let json = "content-type: application/json; charset=utf-8";
-    let term = format!("POST /admin/v1/term HTTP/1.1\r\n{json}");
+    let change = format!("POST /admin/v1/change HTTP/1.1\r\n{json}");
     world.check_problem("GET /none HTTP/1.1", b"", 404, "/admin/v1/state").await;
     world.check_problem("GET /admin/v1/none HTTP/1.1", b"", 404, "/admin/v1/state").await;
     world.check_problem("GET /admin/v2/state HTTP/1.1", b"", 404, "/admin/v1/state").await;
-    world.check_problem("GET /admin/v1/term HTTP/1.1", b"", 405, "POST").await;
+    world.check_problem("GET /admin/v1/change HTTP/1.1", b"", 405, "POST").await;
+    world.check_problem("PUT /admin/v1/ring HTTP/1.1", b"", 405, "GET").await;
     world.check_problem("POST /admin/v1/state HTTP/1.1", b"", 405, "GET").await;
     world.check_problem("DELETE /healthz HTTP/1.1", b"", 405, "GET").await;
-    let without = "POST /admin/v1/term HTTP/1.1";
-    world.check_problem(without, br#"{"term":1}"#, 415, "content-type").await;
-    let as_text = "POST /admin/v1/term HTTP/1.1\r\ncontent-type: text/plain";
-    world.check_problem(as_text, br#"{"term":1}"#, 415, "application/json").await;
-    for body in ["", "{", "[]", "{}", r#"{"term":-1}"#, r#"{"term":1} {}"#, "\u{0}"] {
-        let says = "POST /admin/v1/term takes";
-        world.check_problem(&term, body.as_bytes(), 400, says).await;
+    let sound = body("1", r#""term""#);
+    let without = "POST /admin/v1/change HTTP/1.1";
+    world.check_problem(without, sound.as_bytes(), 415, "content-type").await;
+    let as_text = "POST /admin/v1/change HTTP/1.1\r\ncontent-type: text/plain";
+    world.check_problem(as_text, sound.as_bytes(), 415, "application/json").await;
+    let negative = body("-1", r#""term""#);
+    let unknown = body("1", r#""none""#);
+    let twice = format!("{sound} {{}}");
+    for body in ["", "{", "[]", "{}", r#"{"term":1}"#, &negative, &unknown, &twice, "\u{0}"] {
+        let says = "POST /admin/v1/change takes";
+        world.check_problem(&change, body.as_bytes(), 400, says).await;
     }
-    let grant = format!("POST /admin/v1/grant HTTP/1.1\r\n{json}");
-    let backwards =
-        format!(r#"{{"term":1,"epoch":1,"arcs":[{{"start":"{:032x}","last":"{:032x}"}}]}}"#, 2, 1);
-    world.check_problem(&grant, backwards.as_bytes(), 400, "at or before its last point").await;
+    let backwards = format!(
+        r#"{{"fence":{{"epoch":1,"arcs":[{{"start":"{:032x}","last":"{:032x}"}}]}}}}"#,
+        2, 1
+    );
+    let backwards = body("1", &backwards);
+    world.check_problem(&change, backwards.as_bytes(), 400, "at or before its last point").await;
 }
 
 #[tokio::test]
@@ -250,8 +239,9 @@ async fn administration_asks_for_the_token() {
     let json = "content-type: application/json";
     for header in ["", "\r\nauthorization: Bearer other", "\r\nauthorization: Basic t0ken"] {
         world.check_problem(&format!("{state}{header}"), b"", 401, "--token-file").await;
-        let term = format!("POST /admin/v1/term HTTP/1.1\r\n{json}{header}");
-        world.check_problem(&term, br#"{"term":1}"#, 401, "Bearer <token>").await;
+        let change = format!("POST /admin/v1/change HTTP/1.1\r\n{json}{header}");
+        let body = body("1", r#""term""#);
+        world.check_problem(&change, body.as_bytes(), 401, "Bearer <token>").await;
     }
     world.check_problem("GET /admin/v1/none HTTP/1.1", b"", 404, "/admin/v1/state").await;
     for (path, says) in [("/healthz", "ok\n"), ("/readyz", "ready\n"), ("/metrics", "# EOF\n")] {
@@ -261,20 +251,19 @@ async fn administration_asks_for_the_token() {
     assert!(world.client.state(&at).await.is_err());
     let client = world.client.clone().with_token(Some(&token));
     assert_eq!(client.state(&at).await.unwrap(), node_state());
-    client.term(&at, &TermRequest { term: 1 }).await.unwrap();
+    client.change(&at, &request(Change::Term)).await.unwrap();
 }
 
 #[tokio::test]
 async fn bodies_are_bounded() {
     let world = World::start().await;
     let json = "content-type: application/json";
-    let term = format!("POST /admin/v1/term HTTP/1.1\r\n{json}");
     let spaces = |n: usize| vec![b' '; n];
-    world.check_problem(&term, &spaces(MAX_BODY_BYTES), 400, "takes").await;
-    world.check_problem(&term, &spaces(MAX_BODY_BYTES + 1), 413, "less").await;
-    let ring = format!("PUT /admin/v1/ring HTTP/1.1\r\n{json}");
-    world.check_problem(&ring, &spaces(MAX_BODY_BYTES + 1), 400, "takes").await;
-    world.check_problem(&ring, &spaces(MAX_RING_BODY_BYTES + 1), 413, "less").await;
+    for (path, bound) in [("count", MAX_BODY_BYTES), ("change", MAX_CHANGE_BODY_BYTES)] {
+        let head = format!("POST /admin/v1/{path} HTTP/1.1\r\n{json}");
+        world.check_problem(&head, &spaces(bound), 400, "takes").await;
+        world.check_problem(&head, &spaces(bound + 1), 413, "less").await;
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ::handoff::ClusterId;
 use bytes::BytesMut;
-use node_api::{GrantRequest, NodeClient, NodeState, RingRequest, ServerAddresses};
+use node_api::{Change, NodeClient, NodeState, Request, ServerAddresses};
 use resp::{Command, Limits, ReplyDecoder, Value};
 use ring::{ArcSet, Placement, RingDocument};
 use shell::exit;
@@ -112,14 +112,13 @@ impl Coordinator {
                 .expect("a ring");
         let http = &node.addresses.http;
         self.runtime.block_on(async {
-            let record = async |document: &RingDocument| {
-                let request = RingRequest { term: 1, document: document.clone() };
-                self.client.record_ring(http, &request).await.expect("recorded");
+            let ask = async |change| {
+                let request = Request { term: 1, incarnation: server.incarnation, change };
+                self.client.change(http, &request).await.expect("accepted");
             };
-            record(&document).await;
-            let request = GrantRequest { term: 1, ring_epoch: 1, arcs: ArcSet::full(), epoch: 1 };
-            self.client.grant(http, &request).await.expect("granted");
-            record(&document.bootstrapped()).await;
+            ask(Change::Ring(document.clone())).await;
+            ask(Change::Grant { arcs: ArcSet::full(), epoch: 1, ring_epoch: 1 }).await;
+            ask(Change::Ring(document.bootstrapped())).await;
         });
         std::fs::write(ring_file(dir), document.bootstrapped().to_json()).expect("written");
     }

@@ -17,14 +17,14 @@ use std::sync::Arc as Shared;
 use std::time::Duration;
 
 use handoff::{ClusterId, Handoff, HandoffId, Server, Side, Terms};
-use node_api::Secret;
+use node_api::{Peers, Secret};
 use ring::RingDocument;
 use shell::clock::SystemClock;
 use shell::drain::DrainToken;
 use tokio::sync::{mpsc, watch};
 
 use crate::executor::ControlSender;
-use crate::ownership::{Ownership, Peers, RingSource};
+use crate::ownership::{Ownership, RingSource};
 use crate::store::{HybridClock, Store};
 use link::Link;
 pub(crate) use throttle::Throttle;

@@ -4,5 +4,6 @@ mod chaos;
 mod client;
 mod cluster;
 mod durable_answers;
+mod heads;
 mod moving;
 mod peers;

@@ -8,15 +8,13 @@ use std::time::Duration;
 use handoff::{
     Decisions, HandoffId, Refusal, Side, SourceState, TargetEvent, TargetState, invariants,
 };
-use node_api::NodeState;
+use node_api::{NodeState, Peers};
 use ring::RingDocument;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::changes::Preparation;
 use super::file::{DecideError, DecisionsFile, SyncOrder};
-use super::messages::{
-    Change, ChangeError, Message, Peers, Reply, Route, SourceOutcome, TargetOutcome, TrimJob,
-};
+use super::messages::{ChangeError, Message, Reply, Route, SourceOutcome, TargetOutcome, TrimJob};
 use super::trimming::Trimming;
 use super::{Ownership, Record, publish};
 use crate::executor::{Admission, ControlRequest, ControlSender, Segments};
@@ -185,7 +183,7 @@ impl Actor {
             // What was decided just before may not be durable yet.
             Message::State(reply) => self.after.push(After::State(reply)),
             Message::Ring(reply) => self.after.push(After::Ring(reply)),
-            Message::Change { term, change, reply } => self.change(term, change, reply).await,
+            Message::Change(request, reply) => self.change(request, reply).await,
             Message::Prepared { number, emptied } => self.prepared(number, emptied),
             Message::Source { id, event, facts, reply } => {
                 let outcome = self.decisions.source_event(id, event, &facts);
@@ -421,21 +419,4 @@ impl Actor {
 fn fatal(error: &dyn std::fmt::Display) -> ! {
     tracing::error!(%error, "the process ends, because a decision could not be made durable");
     std::process::exit(i32::from(shell::exit::STORAGE))
-}
-
-impl Change {
-    /// What it is called in logs.
-    pub(super) const fn name(&self) -> &'static str {
-        match self {
-            Self::Term => "term",
-            Self::Ring(_) => "ring",
-            Self::Grant { .. } => "grant",
-            Self::Fence { .. } => "fence",
-            Self::Receive { .. } => "receive",
-            Self::Give { .. } => "give",
-            Self::Cancel(_) => "cancel",
-            Self::Retire(_) => "retire",
-            Self::Peers(_) => "peers",
-        }
-    }
 }

@@ -1,10 +1,11 @@
 //! Shell. What the actor does with each request of the coordinator.
 
 use handoff::{Acceptance, Epoch, HandoffId, Refusal, Side, Terms, Version};
+use node_api::{Change, Request};
 use ring::ArcSet;
 
 use super::actor::{Actor, After};
-use super::messages::{Change, ChangeError, Reply};
+use super::messages::{ChangeError, Reply};
 use crate::handoff::{SourceCommand, TargetCommand};
 use crate::store::Trim;
 
@@ -28,11 +29,12 @@ impl Preparation {
 }
 
 impl Actor {
-    pub(super) async fn change(&mut self, term: u64, change: Change, reply: Reply<()>) {
-        if let Err(refusal) = self.decisions.take_term(term) {
+    pub(super) async fn change(&mut self, request: Request, reply: Reply<()>) {
+        if let Err(refusal) = self.decisions.take_head(request.head()) {
             return self.answer(reply, Err(refusal.into()));
         }
-        tracing::debug!(term, change = change.name(), "the coordinator asks");
+        let change = request.change;
+        tracing::debug!(term = request.term, change = change.name(), "the coordinator asks");
         let result = match change {
             Change::Term => Ok(Acceptance::Repeat),
             Change::Peers(peers) => {
@@ -53,9 +55,9 @@ impl Actor {
                 result
             }
             Change::Fence { arcs, epoch } => self.fence(&arcs, epoch),
-            Change::Retire(ring_epoch) => self.retire(ring_epoch),
+            Change::Retire { ring_epoch } => self.retire(ring_epoch),
             Change::Give { id, terms } => self.give(id, &terms),
-            Change::Cancel(id) => self.cancel(id).map(|()| Acceptance::Repeat),
+            Change::Cancel { id } => self.cancel(id).map(|()| Acceptance::Repeat),
             Change::Receive { id, terms } => {
                 self.end_retirement().await;
                 return self.receive(id, terms, reply);

@@ -1,14 +1,13 @@
 //! Shell. What the ownership actor is asked, and by whom.
 
-use std::collections::BTreeMap;
 use std::sync::Arc as Shared;
 use std::sync::atomic::AtomicBool;
 
 use handoff::{
-    Epoch, HandoffId, Refusal, SourceEffect, SourceEvent, SourceFacts, SourceState, TargetEffect,
+    HandoffId, Refusal, SourceEffect, SourceEvent, SourceFacts, SourceState, TargetEffect,
     TargetEvent, TargetFacts, TargetState, Terms, TrimKind, Version,
 };
-use node_api::NodeState;
+use node_api::{NodeState, Request};
 use ring::{ArcSet, RingDocument};
 use tokio::sync::oneshot;
 
@@ -27,27 +26,6 @@ pub enum ChangeError {
     /// The node is stopping, or its storage failed.
     #[error("the server is stopping; ask again when it is back")]
     Stopping,
-}
-
-/// A change that the coordinator asks for.
-#[derive(Clone, Debug)]
-pub(crate) enum Change {
-    Term,
-    Ring(RingDocument),
-    Grant { arcs: ArcSet, epoch: Epoch, ring_epoch: Epoch },
-    Fence { arcs: ArcSet, epoch: Epoch },
-    Receive { id: HandoffId, terms: Terms },
-    Give { id: HandoffId, terms: Terms },
-    Cancel(HandoffId),
-    Retire(Epoch),
-    Peers(Peers),
-}
-
-/// Where the other servers are, and how fast to move data.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Peers {
-    pub(crate) addresses: BTreeMap<String, String>,
-    pub(crate) max_bytes_per_second: Option<u64>,
 }
 
 /// What came of an event of a source; the state is durable and in force.
@@ -84,11 +62,7 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, ChangeError>>;
 pub(crate) enum Message {
     State(oneshot::Sender<NodeState>),
     Ring(oneshot::Sender<Option<RingDocument>>),
-    Change {
-        term: u64,
-        change: Change,
-        reply: Reply<()>,
-    },
+    Change(Request, Reply<()>),
     /// The arcs of a preparation hold no records any more.
     Prepared {
         number: u64,

@@ -19,7 +19,7 @@ mod tests;
 use handoff::{
     Decisions, HandoffId, SourceEvent, SourceFacts, TargetEvent, TargetFacts, Terms, TrimKind,
 };
-use node_api::NodeState;
+use node_api::{NodeState, Request};
 use ring::{ArcSet, RingDocument};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -30,7 +30,7 @@ pub(crate) use administration::Administrator;
 pub(crate) use admission::run as run_admission;
 use file::SyncOrder;
 pub(crate) use file::{DecisionsFile, check_any as fuzz_decisions};
-pub(crate) use messages::{Change, Message, Peers, Route, SourceOutcome, TargetOutcome, TrimJob};
+pub(crate) use messages::{Message, Route, SourceOutcome, TargetOutcome, TrimJob};
 
 pub(crate) use publish::segments as fuzz_segments;
 
@@ -118,8 +118,8 @@ impl Ownership {
     }
 
     /// Asks for a change; it is durable when this returns.
-    pub(crate) async fn change(&self, term: u64, change: Change) -> Result<(), ChangeError> {
-        self.ask(|reply| Message::Change { term, change, reply }).await?
+    pub(crate) async fn change(&self, request: Request) -> Result<(), ChangeError> {
+        self.ask(|reply| Message::Change(request, reply)).await?
     }
 
     pub(crate) async fn source_event(

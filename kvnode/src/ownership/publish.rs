@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc as Shared;
 
 use handoff::{Decisions, HandoffId};
-use node_api::{HandoffStatus, NodeState};
+use node_api::{HandoffStatus, NodeState, Peers};
 use ring::ArcMap;
 
-use super::messages::Peers;
 use crate::executor::{Admission, SegmentState, Segments};
 use crate::handoff::Progress;
 

@@ -25,12 +25,17 @@ fn open(dir: &Path, store: &Store) -> Result<Record, VolumeError> {
     Record::open(dir, CLUSTER, "kv-0", store, &OsRng)
 }
 
+fn take_term(decisions: &mut handoff::Decisions, term: u64) {
+    let incarnation = decisions.server().incarnation;
+    decisions.take_head(handoff::Head { term, incarnation }).unwrap();
+}
+
 /// A directory with some decisions.
 fn used() -> (TempDir, Store, Record) {
     let dir = TempDir::new().unwrap();
     let store = store(dir.path());
     let mut record = open(dir.path(), &store).unwrap();
-    record.decisions.take_term(7).unwrap();
+    take_term(&mut record.decisions, 7);
     assert!(record.decisions.take_changed());
     record.file.write(&record.decisions, &store, SyncOrder::StoreFirst).unwrap();
     (dir, store, record)
@@ -118,7 +123,7 @@ fn a_torn_decision_was_not_made() {
     let contents = || paths.clone().map(|path| fs::read(path).unwrap());
     for _ in 0..4 {
         let old = contents();
-        record.decisions.take_term(8).unwrap();
+        take_term(&mut record.decisions, 8);
         assert!(record.decisions.take_changed());
         record.file.write(&record.decisions, &store, SyncOrder::StoreFirst).unwrap();
         let new = contents();
@@ -135,7 +140,7 @@ fn a_torn_decision_was_not_made() {
 fn used_with_a_decision_ahead() -> (TempDir, Store, Record) {
     let (dir, store, mut record) = used();
     record.file.mirror(&record.decisions).unwrap();
-    record.decisions.take_term(8).unwrap();
+    take_term(&mut record.decisions, 8);
     record.file.write(&record.decisions, &store, SyncOrder::Together).unwrap();
     store.set_stamp(2).unwrap();
     (dir, store, record)
@@ -185,7 +190,7 @@ fn a_decision_that_is_gone_is_missed() {
     let mut record = open(dir.path(), &store).unwrap();
     let old = paths(dir.path()).map(|path| fs::read(path).unwrap());
     for term in 8..10 {
-        record.decisions.take_term(term).unwrap();
+        take_term(&mut record.decisions, term);
         record.file.write(&record.decisions, &store, SyncOrder::StoreFirst).unwrap();
     }
     for (path, old) in paths(dir.path()).iter().zip(old) {
@@ -273,7 +278,7 @@ fn sample() -> handoff::Decisions {
             .iter()
             .map(|(name, incarnation)| (*name, &**incarnation)),
     );
-    decisions.take_term(3).unwrap();
+    take_term(&mut decisions, 3);
     decisions.record_ring(document.unwrap()).unwrap();
     decisions.accept_grant(&arcs(0, 99), 1, 1).unwrap();
     decisions.fence(&arcs(1_000, 1_001), 4).unwrap();

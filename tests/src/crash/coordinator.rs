@@ -1,8 +1,8 @@
 //! Shell. The test as the coordinator of some servers: makes a ring of them, and publishes it.
 
 use anyhow::Context;
+use node_api::Change;
 use ring::{Placement, Ring, RingDocument};
-use serde_json::json;
 
 use super::publisher::Publisher;
 use crate::server::{CLUSTER, Server};
@@ -52,9 +52,8 @@ impl Coordinator {
         let owners = Ring::from_document(&first)?.assignment();
         for server in servers.iter().filter(|_| !is_begun) {
             let arcs = owners.arcs_where(|owner| owner == server.name());
-            server.change("PUT", "ring", &json!({ "term": TERM, "document": first })).await?;
-            let grant = json!({ "term": TERM, "ring_epoch": 1, "arcs": arcs, "epoch": 1 });
-            server.change("POST", "grant", &grant).await?;
+            server.change(TERM, Change::Ring(first.clone())).await?;
+            server.change(TERM, Change::Grant { arcs, epoch: 1, ring_epoch: 1 }).await?;
         }
         self.document = Some(first);
         let shared: Vec<&Server> = servers.iter().map(|server| &**server).collect();
@@ -88,7 +87,7 @@ impl Coordinator {
     async fn commit(&mut self, next: RingDocument, servers: &[&Server]) -> anyhow::Result<()> {
         self.document = Some(next.clone());
         for server in servers {
-            server.change("PUT", "ring", &json!({ "term": TERM, "document": next })).await?;
+            server.change(TERM, Change::Ring(next.clone())).await?;
         }
         self.publisher.publish(&next)
     }

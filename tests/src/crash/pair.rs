@@ -1,13 +1,14 @@
 //! Shell. Two servers that share a ring, with the test as their coordinator.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
-use node_api::NodeState;
+use handoff::{HandoffId, Terms};
+use node_api::{Change, NodeState, Peers};
 use ring::{Arc, ArcSet, Point};
-use serde_json::{Value, json};
 
 use super::coordinator::{Coordinator, TERM};
 use super::disk::Disk;
@@ -113,13 +114,11 @@ impl Pair {
     /// A server does not take it.
     pub async fn tell_peers(&self) -> anyhow::Result<()> {
         let [one, two] = &self.machines;
-        let addresses =
-            json!({ one.server.name(): one.server.peer(), two.server.name(): two.server.peer() });
-        let request = json!({
-            "term": TERM, "addresses": addresses, "max_bytes_per_second": self.bytes_per_second
-        });
+        let at = |server: &Server| (server.name().to_owned(), server.peer());
+        let addresses = BTreeMap::from([at(&one.server), at(&two.server)]);
+        let peers = Peers { addresses, max_bytes_per_second: self.bytes_per_second };
         for machine in &self.machines {
-            machine.server.change("PUT", "peers", &request).await?;
+            machine.server.change(TERM, Change::Peers(peers.clone())).await?;
         }
         Ok(())
     }
@@ -160,14 +159,14 @@ impl Pair {
             return Ok(false);
         }
         self.n_handoffs += 1;
-        let id = format!("{:016x}{:016x}", random.next(), self.n_handoffs);
+        let id = HandoffId(u128::from(random.next()) << 64 | self.n_handoffs);
         let epoch = 1 + from.highest_epoch.max(to.highest_epoch);
-        let terms = |side: &str, peer: &NodeState| -> Value {
-            json!({ "term": TERM, "id": id, side: peer.server, "arcs": arcs, "epoch": epoch })
-        };
-        let (receive, give) = (terms("source", from), terms("target", to));
-        self.machine(target)?.server.change("POST", "receive", &receive).await?;
-        self.machine(source)?.server.change("POST", "give", &give).await?;
+        let terms =
+            |peer: &NodeState| Terms { peer: peer.server.clone(), arcs: arcs.clone(), epoch };
+        let receive = Change::Receive { id, terms: terms(from) };
+        let give = Change::Give { id, terms: terms(to) };
+        self.machine(target)?.server.change(TERM, receive).await?;
+        self.machine(source)?.server.change(TERM, give).await?;
         Ok(true)
     }
 

@@ -1,25 +1,31 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::*;
+use handoff::Incarnation;
 
-/// What the client makes of one answer to `POST /term`.
+use super::*;
+use crate::types::Change;
+
+const REQUEST: Request = Request { term: 7, incarnation: Incarnation(9), change: Change::Term };
+/// The end of its body.
+const BODY_END: &[u8] = br#"9","change":"term"}"#;
+
+/// What the client makes of one answer to `POST /change`.
 async fn ask(answer: &str) -> Result<(), ClientError> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let server = async {
         let (mut connection, _) = listener.accept().await.unwrap();
         let mut request = Vec::new();
-        while !request.ends_with(b"{\"term\":7}") {
+        while !request.ends_with(BODY_END) {
             assert!(connection.read_buf(&mut request).await.unwrap() > 0);
         }
-        assert!(request.starts_with(b"POST /admin/v1/term HTTP/1.1\r\n"));
+        assert!(request.starts_with(b"POST /admin/v1/change HTTP/1.1\r\n"));
         connection.write_all(answer.as_bytes()).await.unwrap();
         connection
     };
     let client = NodeClient::new(Duration::from_millis(200), Duration::from_secs(1));
-    let request = TermRequest { term: 7 };
-    let (result, _connection) = tokio::join!(client.term(&address, &request), server);
+    let (result, _connection) = tokio::join!(client.change(&address, &REQUEST), server);
     result
 }
 
@@ -34,15 +40,14 @@ async fn a_token_is_shown_with_every_request() {
     let server = async {
         let (mut connection, _) = listener.accept().await.unwrap();
         let mut request = Vec::new();
-        while !request.ends_with(b"{\"term\":7}") {
+        while !request.ends_with(BODY_END) {
             assert!(connection.read_buf(&mut request).await.unwrap() > 0);
         }
         let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
         connection.write_all(answer).await.unwrap();
         String::from_utf8(request).unwrap()
     };
-    let request = TermRequest { term: 7 };
-    let (result, sent) = tokio::join!(client.term(&address, &request), server);
+    let (result, sent) = tokio::join!(client.change(&address, &REQUEST), server);
     result.unwrap();
     assert!(sent.contains("authorization: Bearer t0ken\r\n"), "{sent}");
 }

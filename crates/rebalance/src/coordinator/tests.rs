@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use handoff::MAX_TERM;
 use ring::{Phase, RingDocument};
 
 use super::*;
@@ -141,6 +142,20 @@ async fn a_document_that_somebody_else_has_replaced_is_left_to_a_new_coordinator
 }
 
 #[tokio::test]
+async fn no_term_comes_after_the_highest() {
+    let (nodes, coordinator) = cluster(2).await;
+    drop(coordinator);
+    nodes.world().document.term = MAX_TERM - 1;
+    let last = nodes.coordinator(&[]).await;
+    settled(&last).await;
+    drop(last);
+    let coordinator = nodes.coordinator(&[]).await;
+    let status = status_with(&coordinator, |status| !status.reasons.is_empty()).await;
+    assert!(status.reasons[0].contains("the highest is"), "{:?}", status.reasons);
+    assert_eq!(nodes.world().document.term, MAX_TERM);
+}
+
+#[tokio::test]
 async fn a_preview_counts_and_moves_nothing() {
     let (nodes, coordinator) = cluster(2).await;
     let before = nodes.world().document.clone();
@@ -192,6 +207,19 @@ async fn a_lost_document_is_rebuilt_from_the_nodes() {
     settled(&coordinator).await;
     assert_eq!(nodes.world().document.members, before.members);
     assert_eq!(nodes.world().document.phase, Phase::Bootstrapped);
+}
+
+#[tokio::test]
+async fn what_one_server_alone_recorded_was_not_committed() {
+    let (nodes, coordinator) = cluster(3).await;
+    drop(coordinator);
+    let before = nodes.world().document.clone();
+    let proposed = before.with_member_removed("kv-2").unwrap();
+    nodes.world().nodes.get_mut("kv-0").unwrap().record_ring(proposed).unwrap();
+    nodes.world().commits = 0;
+    let coordinator = nodes.coordinator(&["kv-0", "kv-1", "kv-2"]).await;
+    settled(&coordinator).await;
+    assert_eq!(nodes.world().document.members, before.members);
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
+use handoff::{Decisions, Incarnation, Refusal};
+use node_api::Peers;
 use proptest::prelude::*;
 
 use super::*;
-use crate::world::{Fault, World};
+use crate::world::{CLUSTER, Fault, World};
 
 fn check_plan(world: &World, plan: &Plan) {
     let view = View::new(&world.document, &world.observed);
@@ -199,11 +201,63 @@ fn a_target_lost_under_a_freeze_releases_its_source_only_by_acceptance() {
 #[test]
 fn a_higher_term_ends_a_coordinator() {
     let mut world = bootstrapped(2, 9);
-    world.nodes.get_mut("kv-0").unwrap().take_term(99).unwrap();
+    let incarnation = world.nodes["kv-0"].server().incarnation;
+    let head = handoff::Head { term: 99, incarnation };
+    world.nodes.get_mut("kv-0").unwrap().take_head(head).unwrap();
     world.observe();
     let plan = world.plan();
     assert_eq!(plan.state, PlanState::Superseded { term: 99 });
     assert!(plan.actions.is_empty());
+}
+
+#[test]
+fn what_was_planned_for_a_volume_is_refused_by_its_successor() {
+    let mut world = bootstrapped(2, 14);
+    world.wish_members(3);
+    let mut asked = Vec::new();
+    while !asked.contains(&"receive") {
+        world.observe();
+        let plan = world.plan();
+        let successor = Server { name: "kv-2".to_owned(), incarnation: Incarnation(0xee) };
+        let successor = Decisions::new(CLUSTER, successor);
+        let now = world.nodes.insert("kv-2".to_owned(), successor.clone()).unwrap();
+        for action in &plan.actions {
+            let (server, change) = action.clone().ask(&world.document, &Peers::default());
+            if server == *now.server() {
+                asked.push(change.name());
+                let refused = world.ask(&server, change);
+                assert!(matches!(refused, Err(Refusal::OtherIncarnation { .. })), "{action:?}");
+            }
+        }
+        assert_eq!(world.nodes.insert("kv-2".to_owned(), now), Some(successor));
+        world.carry_out(&plan);
+    }
+}
+
+#[test]
+fn a_volume_that_went_back_is_not_made_to_look_up_to_date() {
+    let mut world = bootstrapped(2, 15);
+    let old = world.nodes["kv-1"].clone();
+    world.wish_members(3);
+    run_until_converged(&mut world, 400);
+    world.nodes.insert("kv-1".to_owned(), old.clone());
+    world.wish_members(4);
+    for _ in 0..5 {
+        world.observe();
+        let plan = world.plan();
+        assert!(plan.reasons.iter().any(|why| why.contains("has forgotten it")), "{plan:?}");
+        world.carry_out(&plan);
+        assert_eq!(world.nodes["kv-1"].ring_epoch(), old.ring_epoch());
+        assert!(world.nodes["kv-1"].admit(&world.document).is_err());
+    }
+    assert_eq!(world.document.members.len(), 3);
+
+    // With an empty volume it is a loss like any other.
+    world.fault(Fault::Wiped("kv-1".into()));
+    world.observe();
+    assert_eq!(world.plan().lost[0].server, *old.server());
+    world.accept(old.server().clone());
+    run_until_converged(&mut world, 400);
 }
 
 #[test]

@@ -8,11 +8,8 @@ use std::sync::Arc as Shared;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use handoff::{ClusterId, HandoffId, Server};
-use node_api::{
-    CancelRequest, ClientError, GiveRequest, GrantRequest, HandoffStatus, NodeClient, NodeState,
-    PeersRequest, ReceiveRequest, RetireRequest, RingRequest, Secret,
-};
+use handoff::{ClusterId, HandoffId, Server, Terms};
+use node_api::{Change, ClientError, HandoffStatus, NodeClient, NodeState, Peers, Request, Secret};
 use prometheus_client::registry::Registry;
 use ring::{ArcMap, ArcSet, Move, Placement, Ring, RingDocument};
 use shell::drain::{self, Drain};
@@ -177,8 +174,8 @@ impl Cluster {
         cluster.record(&document);
         let ring = Ring::from_document(&document).unwrap();
         for name in names {
-            let grant = GrantRequest { term: 1, ring_epoch: 1, arcs: ring.arcs_of(name), epoch: 1 };
-            cluster.ask(name, |client, at| async move { client.grant(&at, &grant).await });
+            let grant = Change::Grant { arcs: ring.arcs_of(name), epoch: 1, ring_epoch: 1 };
+            cluster.change(name, grant).unwrap();
         }
         cluster.commit(document.bootstrapped());
         cluster.tell_peers();
@@ -192,6 +189,13 @@ impl Cluster {
         let (dir, ring) = (self.dir.path().join(name), self.ring_path());
         let node = TestNode::start(name, dir, ring, self.durability, self.token.clone());
         self.nodes.insert(name.to_owned(), node);
+    }
+
+    /// The data of a node is lost; it starts again on an empty volume.
+    pub(super) fn lose_volume(&mut self, name: &str) {
+        self.nodes.remove(name);
+        std::fs::remove_dir_all(self.dir.path().join(name)).unwrap();
+        self.start(name);
     }
 
     /// Ends a node where it is, and starts it again.
@@ -227,6 +231,14 @@ impl Cluster {
         self.runtime.block_on(request(self.client.clone(), at))
     }
 
+    /// Asks whatever volume is there for a change.
+    pub(super) fn change(&self, name: &str, change: Change) -> Result<(), ClientError> {
+        self.try_ask(name, |client, at| async move {
+            let incarnation = client.state(&at).await?.server.incarnation;
+            client.change(&at, &Request { term: 1, incarnation, change }).await
+        })
+    }
+
     pub(super) fn state(&self, name: &str) -> NodeState {
         self.ask(name, |client, at| async move { client.state(&at).await })
     }
@@ -250,8 +262,7 @@ impl Cluster {
     /// Every node records the document.
     pub(super) fn record(&self, document: &RingDocument) {
         for name in self.nodes.keys() {
-            let request = RingRequest { term: 1, document: document.clone() };
-            self.ask(name, |client, at| async move { client.record_ring(&at, &request).await });
+            self.change(name, Change::Ring(document.clone())).unwrap();
         }
     }
 
@@ -288,12 +299,9 @@ impl Cluster {
 
     fn tell_addresses(&self, addresses: &BTreeMap<String, String>) {
         for name in self.nodes.keys() {
-            let request = PeersRequest {
-                term: 1,
-                addresses: addresses.clone(),
-                max_bytes_per_second: self.max_bytes_per_second,
-            };
-            self.ask(name, |client, at| async move { client.peers(&at, &request).await });
+            let max_bytes_per_second = self.max_bytes_per_second;
+            let peers = Peers { addresses: addresses.clone(), max_bytes_per_second };
+            self.change(name, Change::Peers(peers)).unwrap();
         }
     }
 
@@ -332,8 +340,8 @@ impl Cluster {
         arcs: &ArcSet,
         epoch: u64,
     ) -> Result<(), ClientError> {
-        let receive = ReceiveRequest { term: 1, id, source, arcs: arcs.clone(), epoch };
-        self.try_ask(target, |client, at| async move { client.receive(&at, &receive).await })
+        let terms = Terms { peer: source, arcs: arcs.clone(), epoch };
+        self.change(target, Change::Receive { id, terms })
     }
 
     pub(super) fn give(
@@ -344,19 +352,17 @@ impl Cluster {
         arcs: &ArcSet,
         epoch: u64,
     ) -> Result<(), ClientError> {
-        let give = GiveRequest { term: 1, id, target, arcs: arcs.clone(), epoch };
-        self.try_ask(source, |client, at| async move { client.give(&at, &give).await })
+        let terms = Terms { peer: target, arcs: arcs.clone(), epoch };
+        self.change(source, Change::Give { id, terms })
     }
 
     pub(super) fn cancel(&self, name: &str, id: HandoffId) -> Result<(), ClientError> {
-        let request = CancelRequest { term: 1, id };
-        self.try_ask(name, |client, at| async move { client.cancel(&at, &request).await })
+        self.change(name, Change::Cancel { id })
     }
 
     pub(super) fn retire(&self, name: &str) -> Result<(), ClientError> {
         let ring_epoch = self.document.as_ref().unwrap().epoch;
-        let request = RetireRequest { term: 1, ring_epoch };
-        self.try_ask(name, |client, at| async move { client.retire(&at, &request).await })
+        self.change(name, Change::Retire { ring_epoch })
     }
 
     /// Starts every handoff that is due, and waits until all are finished.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use node_api::TermRequest;
+use node_api::{Change, Request};
 
 use super::cluster::Cluster;
 use crate::store::Durability;
@@ -30,7 +30,11 @@ fn a_state_shows_no_decision_that_is_not_durable() {
     for round in 1..=ROUNDS {
         let dir = &dir;
         let asked = cluster.try_ask("a", |client, at| async move {
-            let term = async |term| client.term(&at, &TermRequest { term }).await;
+            let incarnation = client.state(&at).await?.server.incarnation;
+            let change = Change::Term;
+            let term = async |term| {
+                client.change(&at, &Request { term, incarnation, change: change.clone() }).await
+            };
             let state = async {
                 let state = client.state(&at).await?;
                 Ok((state.term, term_on_disk(dir)))

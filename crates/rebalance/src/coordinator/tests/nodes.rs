@@ -9,12 +9,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Json, Response};
-use handoff::{Refusal, Terms};
-use node_api::{
-    Accepted, CancelRequest, Count, CountRequest, FenceRequest, GiveRequest, GrantRequest,
-    PeersRequest, Problem, ReceiveRequest, RetireRequest, RingRequest, ServerAddresses,
-    TermRequest,
-};
+use node_api::{Accepted, Count, CountRequest, Problem, Request, ServerAddresses};
 use ring::RingDocument;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -162,7 +157,7 @@ async fn answer(
             let keys = (arcs.share() * KEYS) as u64;
             json(&Count { keys, bytes: 100 * keys, records: keys })
         }
-        (_, request) => match change(&mut world, &name, request, &body) {
+        ("POST", "change") => match world.answer(&name, parse::<Request>(&body)) {
             Ok(()) => json(&Accepted {}),
             Err(refusal) => {
                 let (status, title) = (409, "refused".to_owned());
@@ -170,53 +165,8 @@ async fn answer(
                 (StatusCode::CONFLICT, json(&problem)).into_response()
             }
         },
+        (method, other) => panic!("no request {method} {other}"),
     }
-}
-
-fn change(world: &mut World, name: &str, request: &str, body: &[u8]) -> Result<(), Refusal> {
-    let term = parse::<TermRequest>(body).term;
-    let document = world.document.clone();
-    let node = world.nodes.get_mut(name).unwrap();
-    node.take_term(term)?;
-    match request {
-        "term" => {}
-        "ring" => {
-            node.record_ring(parse::<RingRequest>(body).document)?;
-            node.observe_committed(&document);
-        }
-        "grant" => {
-            let request: GrantRequest = parse(body);
-            node.accept_grant(&request.arcs, request.epoch, request.ring_epoch)?;
-        }
-        "fence" => {
-            let request: FenceRequest = parse(body);
-            node.fence(&request.arcs, request.epoch)?;
-        }
-        "receive" => {
-            let request: ReceiveRequest = parse(body);
-            let terms = Terms { peer: request.source, arcs: request.arcs, epoch: request.epoch };
-            node.accept_receive(request.id, &terms)?;
-        }
-        "give" => {
-            let request: GiveRequest = parse(body);
-            let terms = Terms { peer: request.target, arcs: request.arcs, epoch: request.epoch };
-            node.accept_give(request.id, &terms)?;
-        }
-        "cancel" => {
-            let id = parse::<CancelRequest>(body).id;
-            node.check_cancel(id)?;
-            world.cancel(name, id);
-        }
-        "retire" => {
-            node.retire(parse::<RetireRequest>(body).ring_epoch)?;
-        }
-        "peers" => {
-            let peers = parse::<PeersRequest>(body).addresses;
-            world.told_peers.insert(name.to_owned(), peers);
-        }
-        other => panic!("no request {other}"),
-    }
-    Ok(())
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> T {
