@@ -5,10 +5,11 @@ mod cell;
 mod table;
 mod tiers;
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use planted::Bug;
 
 use crate::release;
@@ -63,6 +64,28 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The stage of a test run: every bug has to be caught by the tier that is the soonest. That the
+/// tiers pass without a bug is another stage's.
+pub(crate) fn stages(report: &mut Report) -> anyhow::Result<()> {
+    report.call("every planted bug is caught", || {
+        let (mut built, mut missed) = (BTreeMap::new(), Vec::new());
+        for bug in Bug::ALL {
+            let name = tiers::soonest(bug);
+            let tier = tiers::named(name).with_context(|| format!("no tier is called {name}"))?;
+            if !built.contains_key(name) {
+                built.insert(name, cell::build(tier)?);
+            }
+            let outcome = cell::run(&built[name], Some(bug), Path::new(""), 1)?;
+            println!("{bug}, {name}: {outcome}");
+            if !matches!(outcome, Outcome::Caught { .. }) {
+                missed.push(format!("{bug} by {name}"));
+            }
+        }
+        ensure!(missed.is_empty(), "not caught: {}", missed.join(", "));
+        Ok(())
+    })
+}
+
 fn parse(words: &[String]) -> anyhow::Result<Choice> {
     let mut choice = Choice { bugs: Vec::new(), tiers: Vec::new(), patience: 1 };
     let mut words = words.iter();
@@ -73,7 +96,7 @@ fn parse(words: &[String]) -> anyhow::Result<Choice> {
             "--tier" => {
                 let name = value()?;
                 let all: Vec<&str> = TIERS.iter().map(|tier| tier.name).collect();
-                let tier = TIERS.iter().find(|tier| tier.name == name);
+                let tier = tiers::named(name);
                 choice.tiers.push(tier.with_context(|| {
                     format!("no tier is called {name}; there are {}", all.join(", "))
                 })?);

@@ -54,9 +54,12 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
     }
     if !options.quick {
         model::stages(&mut report, options)?;
+        planted::stages(&mut report)?;
     }
     if options.quick {
-        println!("\nskipped: the model, porcupine and the end-to-end tests (--quick)");
+        println!(
+            "\nskipped: the model, planted bugs, porcupine and the end-to-end tests (--quick)"
+        );
     } else {
         end_to_end(&mut report, options)?;
     }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use planted::{Bug, VARIABLE};
 use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::Value;
 
 use super::FEATURE;
 use super::tiers::{Subject, Tier};
@@ -64,23 +65,30 @@ pub(crate) struct Built {
 pub(crate) fn build(tier: &'static Tier) -> anyhow::Result<Built> {
     println!("\n==> build of {}", tier.name);
     let mut command = cargo(Options::default(), "test");
-    command.current_dir(root());
-    command.arg("--manifest-path").arg(root().join(tier.workspace).join("Cargo.toml"));
-    command.args(tier.arguments.split_whitespace()).arg("--no-run");
-    if tier.subject == Subject::Code {
-        command.args(FEATURE);
-    }
-    let output = command.output().context("cannot start cargo")?;
-    let text = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "the build of {} failed:\n{text}", tier.name);
-    let programs: Vec<PathBuf> = text.lines().filter_map(executable).map(PathBuf::from).collect();
-    ensure!(!programs.is_empty(), "cargo names no tests of {}:\n{text}", tier.name);
+    command.current_dir(root()).args(["--no-run", "--message-format", "json"]);
+    match tier.subject {
+        // All crates together, as the unit tests: of one alone the dependencies would be built
+        // with other features, so once more.
+        Subject::Code => command.args(["--workspace", "--exclude", "e2e"]).args(FEATURE),
+        Subject::Program => command.args(["--package", "e2e", "--test", "main"]),
+    };
+    let output = command.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
+    ensure!(output.status.success(), "the build of {} failed", tier.name);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let tests = text.lines().filter_map(|line| test_program(line, tier.directory));
+    let programs: Vec<PathBuf> = tests.collect();
+    ensure!(!programs.is_empty(), "cargo names no tests of {}", tier.name);
     Ok(Built { tier, programs })
 }
 
-/// The path in a line such as `Executable unittests src/lib.rs (target/debug/deps/x-1)`.
-fn executable(line: &str) -> Option<&str> {
-    line.trim().strip_prefix("Executable ")?.rsplit_once('(')?.1.strip_suffix(')')
+/// The program in one of cargo's messages, if it holds tests of the crate in that directory.
+fn test_program(message: &str, directory: &str) -> Option<PathBuf> {
+    let message: Value = serde_json::from_str(message).ok()?;
+    let manifest = Path::new(message["manifest_path"].as_str()?);
+    let is_of_tier = manifest.parent()?.file_name()? == directory;
+    let is_test = message["profile"]["test"] == true;
+    let program = message["executable"].as_str()?;
+    (is_of_tier && is_test).then(|| program.into())
 }
 
 /// Runs a tier; with a bug, if there is one.
@@ -192,8 +200,12 @@ mod tests {
         let with_words = "test a::loud ... what it says\nFAILED\ntest b ... ok\n";
         assert_eq!(failed_test(with_words), Some("a::loud"));
         assert_eq!(failed_test("test a::fine ... it says FAILED\nok\n"), None);
-        let line = "  Executable unittests src/lib.rs (/a/target/debug/deps/x-1)";
-        assert_eq!(executable(line), Some("/a/target/debug/deps/x-1"));
-        assert_eq!(executable("   Compiling x v0.1.0 (/a/x)"), None);
+        let message = r#"{"reason":"compiler-artifact","manifest_path":"/a/x/Cargo.toml",
+            "profile":{"test":true},"executable":"/a/target/debug/deps/x-1"}"#;
+        let program = Some(PathBuf::from("/a/target/debug/deps/x-1"));
+        assert_eq!(test_program(message, "x"), program);
+        assert_eq!(test_program(message, "y"), None);
+        assert_eq!(test_program(&message.replace("true", "false"), "x"), None);
+        assert_eq!(test_program("   Compiling x v0.1.0 (/a/x)", "x"), None);
     }
 }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+use planted::Bug;
+
 /// A tier.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Tier {
     pub(crate) name: &'static str,
-    /// The directory of its workspace, from the repository's root.
-    pub(crate) workspace: &'static str,
-    /// What follows `cargo test`, in words.
-    pub(crate) arguments: &'static str,
+    /// The last part of the directory of the crate whose tests they are.
+    pub(crate) directory: &'static str,
     /// What follows `--`, in words: which tests, and how.
     pub(crate) tests: &'static str,
     /// How long it may take for one bug.
@@ -28,29 +28,48 @@ pub(crate) enum Subject {
 
 /// To add a tier, add a line.
 pub(crate) const TIERS: [Tier; 9] = [
-    tier("handoff", "--package handoff --lib", "", 60, Subject::Code),
-    tier("rebalance", "--package rebalance --lib", "", 60, Subject::Code),
-    tier("kvnode", "--package kvnode --lib", "", 180, Subject::Code),
-    tier("router", "--package router", "", 120, Subject::Code),
-    tier("operator", "--package operator --lib", "", 60, Subject::Code),
+    unit("handoff", 60),
+    unit("rebalance", 60),
+    unit("kvnode", 180),
+    unit("router", 120),
+    unit("operator", 60),
     scenario("rescale", "rescale::", 240),
     scenario("crashes", "crashes::", 240),
     scenario("storm", "storm::", 420),
     scenario("data_loss", "data_loss::", 120),
 ];
 
-const fn tier(
-    name: &'static str,
-    arguments: &'static str,
-    tests: &'static str,
-    budget_seconds: u64,
-    subject: Subject,
-) -> Tier {
+/// The tier that catches the bug the soonest, by the table of `docs/testing.md`.
+pub(crate) const fn soonest(bug: Bug) -> &'static str {
+    match bug {
+        Bug::DeleteSourceAtStreamEnd | Bug::SkipEpochCheckOnNode | Bug::RetiredDiskRejoins => {
+            "handoff"
+        }
+        Bug::FenceOnlyFirstNode => "rebalance",
+        Bug::AckBeforeFsync
+        | Bug::TargetServesOnFirstBatch
+        | Bug::DropWritesDuringCopy
+        | Bug::DeltaNewestByArrival
+        | Bug::TtlLostInTransfer
+        | Bug::DelNotTransferred => "kvnode",
+        Bug::RouterKeepsOldRing => "router",
+        Bug::OperatorDeletesPvcByName | Bug::ScaleSetBeforeDrainReport => "operator",
+    }
+}
+
+/// The tier of that name.
+pub(crate) fn named(name: &str) -> Option<&'static Tier> {
+    TIERS.iter().find(|tier| tier.name == name)
+}
+
+/// The tests of one crate.
+const fn unit(name: &'static str, budget_seconds: u64) -> Tier {
     let budget = Duration::from_secs(budget_seconds);
-    Tier { name, workspace: "", arguments, tests, budget, subject }
+    Tier { name, directory: name, tests: "", budget, subject: Subject::Code }
 }
 
 /// End-to-end tests on real processes, of one file.
 const fn scenario(name: &'static str, tests: &'static str, budget_seconds: u64) -> Tier {
-    tier(name, "--package e2e --test main", tests, budget_seconds, Subject::Program)
+    let budget = Duration::from_secs(budget_seconds);
+    Tier { name, directory: "tests", tests, budget, subject: Subject::Program }
 }
