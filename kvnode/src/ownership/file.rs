@@ -6,9 +6,9 @@
 //! written to the other one as well, so that damage to either is no loss.
 //!
 //! Each decision has a number, on disk in the store before it is here. So a store that has lost its
-//! newest data is found out, and so are decisions that are gone from both files. That a target owns
-//! what it received is for clients to wait for, and goes to disk in one go: store and file together.
-//! Where such a decision is here and its number is not in the store, it was not made.
+//! newest data is found out, and so are decisions that are gone from both files. For one decision
+//! clients wait: that a target owns what it received. It goes to disk here and in the store at the
+//! same time, and where it is here and its number is not there, it was not made.
 //!
 //! Format: version byte, length and CRC-32 of the JSON (4 bytes each, big-endian), the JSON, zeros.
 

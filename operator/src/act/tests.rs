@@ -36,8 +36,8 @@ impl ApiServer {
         let body = request.into_body().collect_bytes().await?;
         let last = path.rsplit('/').next().unwrap_or_default();
         let (status, answer) = match (method, last) {
-            (Method::GET, "demo") => (StatusCode::OK, cluster()),
-            (Method::GET, "demo-node") => (StatusCode::OK, stateful_set()),
+            (Method::GET, "demo") if path.contains("/kvclusters/") => (StatusCode::OK, cluster()),
+            (Method::GET, _) if path.contains("/statefulsets/") => (StatusCode::OK, stateful_set()),
             (Method::DELETE, "data-demo-1") => self.delete(&body),
             _ => (StatusCode::NOT_FOUND, failure(404, "NotFound")),
         };
@@ -85,7 +85,7 @@ fn cluster() -> Value {
 fn stateful_set() -> Value {
     json!({
         "apiVersion": "apps/v1", "kind": "StatefulSet",
-        "metadata": { "name": "demo-node", "namespace": "default" },
+        "metadata": { "name": "demo", "namespace": "default" },
         "spec": { "replicas": 1 },
     })
 }

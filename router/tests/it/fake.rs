@@ -44,6 +44,7 @@ struct State {
     /// Commands executed, as text, without those of the protocol.
     executed: Vec<String>,
     greetings: usize,
+    accepted: usize,
     connections: usize,
     /// Routers are told to send nothing more.
     leaving: bool,
@@ -222,6 +223,11 @@ impl Node {
         self.state().greetings
     }
 
+    /// Connections so far, greeted or not.
+    pub(crate) fn accepted(&self) -> usize {
+        self.state().accepted
+    }
+
     pub(crate) fn refusals(&self) -> usize {
         self.state().refusals
     }
@@ -235,6 +241,7 @@ impl Node {
             return;
         }
         self.state().connections += 1;
+        self.state().accepted += 1;
         let node = self.clone();
         let mut connection =
             Connection { node: self, marks: Vec::new(), router: false, told: false };

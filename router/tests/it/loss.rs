@@ -74,8 +74,10 @@ fn a_full_queue_to_a_server_is_waited_for_and_named() {
     let (holder, mut first, mut second) = (world.nodes[0].clone(), world.client(), world.client());
     world.nodes[0].hook("GET a", move || holder.hold(true));
     world.nodes[0].cut_at("GET a", false);
-    // The read waits for a new connection, with which it fills the queue.
+    let before = world.nodes[0].accepted();
+    // The read waits for the greeting of a new connection, with which it fills the queue.
     first.send("GET a");
+    until("the router has come again", || world.nodes[0].accepted() > before);
     until("the queue is full", || {
         let answer = second.ask("GET b");
         answer.starts_with("-TRYAGAIN server kv-0 takes commands too slowly")
