@@ -2,7 +2,9 @@
 
 use rebalance::{ClusterState, ServerRole, Status};
 use ring::{Distribution, ServerShare};
+use router::WritePause;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// `POST /add-server`; an empty body means one more server.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -34,6 +36,34 @@ pub(crate) struct RemoveServers {
 pub(crate) struct Scale {
     /// How many servers the ring shall have. The newest leave.
     pub(crate) servers: u16,
+}
+
+/// What a router adds to its coordinator's status.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub(crate) struct RouterStatus {
+    /// How long writes waited there for their range to change its server.
+    pub(crate) write_pause: WritePause,
+}
+
+/// `GET /status`, of a coordinator or through a router.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct WholeStatus {
+    /// As it came.
+    pub(crate) json: Value,
+    /// What the coordinator says.
+    pub(crate) status: Status,
+    /// What the router adds.
+    pub(crate) router: Option<RouterStatus>,
+}
+
+impl TryFrom<Value> for WholeStatus {
+    type Error = serde_json::Error;
+
+    fn try_from(json: Value) -> Result<Self, Self::Error> {
+        let status = Status::deserialize(&json)?;
+        let router = json.get("router").map(RouterStatus::deserialize).transpose()?;
+        Ok(Self { json, status, router })
+    }
 }
 
 /// Whether everything is as it was last asked to be.

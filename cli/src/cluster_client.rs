@@ -8,7 +8,9 @@ use bytes::Bytes;
 use node_api::{HttpClient, HttpError, Problem, Secret};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
+use crate::cluster_api::WholeStatus;
 use crate::failure::Failure;
 use crate::options::ClusterOptions;
 
@@ -45,6 +47,13 @@ impl ClusterClient {
     /// Asks for a document.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.request(Method::GET, path, Bytes::new()).await
+    }
+
+    /// Asks for the status, at this path.
+    pub(crate) async fn status(&self, path: &str) -> Result<WholeStatus, Failure> {
+        let json: Value = self.get(path).await?;
+        let whole = WholeStatus::try_from(json);
+        whole.map_err(|error| Failure::other(format!("{path} is not understood: {error}")))
     }
 
     /// Asks for a change.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use router::WritePause;
+
 /// `1234567` as `1,234,567`.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -49,6 +51,20 @@ pub(crate) fn duration(span: Duration) -> String {
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
     }
+}
+
+/// How long writes waited for a change at a router; `None` where none had to.
+pub(crate) fn write_pause(pause: &WritePause) -> Option<String> {
+    (pause.count > 0).then(|| {
+        format!(
+            "at this router {} met a change so far, and waited {:.1} ms (p50), {:.1} ms (p99), \
+             {:.1} ms (longest)",
+            of(pause.count, "write"),
+            pause.p50_ms,
+            pause.p99_ms,
+            pause.max_ms
+        )
+    })
 }
 
 /// A share of the whole, in percent.
@@ -100,6 +116,18 @@ mod tests {
         let cases = [0, 1_023, 1_024, 1_536, 1_048_525, 1_048_576, u64::MAX];
         let texts = ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "1.0 MiB", "1.0 MiB", "16384.0 PiB"];
         assert_eq!(texts, cases.map(bytes)[..]);
+    }
+
+    #[test]
+    fn pauses_are_told_if_there_were_any() {
+        let pause = WritePause { count: 1, p50_ms: 3.21, p99_ms: 12.0, max_ms: 20.04 };
+        let text = write_pause(&pause).expect("a text");
+        assert_eq!(
+            text,
+            "at this router 1 write met a change so far, and waited 3.2 ms (p50), 12.0 ms (p99), \
+             20.0 ms (longest)"
+        );
+        assert_eq!(write_pause(&WritePause::default()), None);
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use clap::Args;
-use rebalance::{Change, Status};
+use rebalance::Change;
 use shell::clock::{Clock, SystemClock};
 
 use crate::bars::{Console, ProgressView};
-use crate::cluster_api::{self, Scale};
+use crate::cluster_api::{self, Scale, WholeStatus};
 use crate::cluster_client::{ClusterClient, block_on};
 use crate::failure::Failure;
 use crate::figures;
@@ -75,10 +75,10 @@ async fn follow(client: &ClusterClient, wanted: usize) -> Result<(), Failure> {
     let clock = SystemClock::new();
     let (mut resting_since, mut last_answer) = (None, clock.monotonic());
     loop {
-        let answer: Result<Status, Failure> = client.get("/status?count=false").await;
+        let answer = client.status("/status?count=false").await;
         let now = clock.monotonic();
-        let status = match answer {
-            Ok(status) => status,
+        let WholeStatus { status, router, .. } = match answer {
+            Ok(whole) => whole,
             // A router or coordinator that is started again in the middle is no end.
             Err(_) if now.saturating_sub(last_answer) < ABSENCE_MAX => {
                 tokio::time::sleep(POLL_EVERY).await;
@@ -91,6 +91,9 @@ async fn follow(client: &ClusterClient, wanted: usize) -> Result<(), Failure> {
         if !cluster_api::is_at_rest(&status) {
             resting_since = None;
         } else if status.servers.len() == wanted {
+            if let Some(text) = router.and_then(|one| figures::write_pause(&one.write_pause)) {
+                view.say(&text);
+            }
             return Ok(());
         } else if now.saturating_sub(*resting_since.get_or_insert(now)) >= REST {
             return Err(Failure::other(format!(

@@ -18,7 +18,7 @@ use crate::reasons;
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     cluster: ClusterOptions,
-    /// Answer JSON: epoch, state, reasons, servers, rebalance, last_rebalance, lost
+    /// Answer JSON: epoch, state, reasons, servers, rebalance, last_rebalance, lost, router
     #[arg(long)]
     json: bool,
 }
@@ -30,13 +30,17 @@ Examples:
   ringkv status --json | jq '.servers[].keys'";
 
 pub(crate) fn run(args: &StatusArgs) -> Result<(), Failure> {
-    let status: Status =
-        block_on(async { ClusterClient::of(&args.cluster)?.get("/status").await })?;
+    let whole = block_on(async { ClusterClient::of(&args.cluster)?.status("/status").await })?;
     if args.json {
-        Console::print(&format!("{}\n", cluster_api::to_json(&status)));
-    } else {
-        Console::print(&text(&status, &args.cluster.url));
+        Console::print(&format!("{}\n", cluster_api::to_json(&whole.json)));
+        return Ok(());
     }
+    let mut text = text(&whole.status, &args.cluster.url);
+    if let Some(pauses) = whole.router.and_then(|one| figures::write_pause(&one.write_pause)) {
+        text.push_str(&pauses);
+        text.push('\n');
+    }
+    Console::print(&text);
     Ok(())
 }
 
