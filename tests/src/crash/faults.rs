@@ -54,7 +54,7 @@ const TOLERATED: [(&str, &str); 3] = [
     ("clock.new", "the clock's limit"),
     // The engine tidies the list of its keyspaces after it has made one: what it could not tidy
     // stays as it was.
-    ("keyspaces/0/", "the engine's tidying"),
+    ("/keyspaces/0/", "the engine's tidying"),
     // Whoever cannot remove what nobody needs any more removes it at the next start.
     ("unlink", "removal of an old file"),
 ];
@@ -328,7 +328,8 @@ async fn work(solo: &mut Solo, is_creation: bool) -> anyhow::Result<()> {
 }
 
 fn reason_to_go_on(call: &Call) -> Option<&'static str> {
-    let file = call.file.as_deref().unwrap_or_default();
+    // A directory is meant with what is in it.
+    let file = format!("/{}/", call.file.as_deref().unwrap_or_default());
     let tolerated = TOLERATED.iter().find(|(what, _)| file.contains(what) || call.name == *what);
     let not_decisive = (!DECISIVE.contains(&call.name.as_str())).then_some("not decisive");
     tolerated.map(|(_, why)| *why).or(not_decisive)
