@@ -103,7 +103,7 @@ pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::{bytes, count, duration, of, table};
+    use super::{WritePause, bytes, count, duration, of, table, write_pause};
 
     #[test]
     fn numbers_are_readable() {

@@ -81,6 +81,16 @@ impl Version {
     }
 }
 
+/// What came of applying an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It has that form already.
+    Unchanged,
+    Written,
+    /// It is not the version that was looked at any more: it is to be looked again.
+    Changed,
+}
+
 /// Applies objects, and remembers what it has applied.
 pub(crate) struct Applier {
     client: Client,
@@ -92,11 +102,22 @@ impl Applier {
         Self { client, applied: Mutex::default() }
     }
 
-    /// Brings an object to that form, if it has another; says whether it wrote.
-    pub(crate) async fn apply<K>(&self, store: &Store<K>, desired: &K) -> Result<bool, ApplyError>
-    where
-        K: Object,
-    {
+    /// Brings an object to that form, if it has another.
+    pub(crate) async fn apply<K: Object>(
+        &self,
+        store: &Store<K>,
+        desired: &K,
+    ) -> Result<Outcome, ApplyError> {
+        self.apply_to(None, store, desired).await
+    }
+
+    /// As [`Self::apply`], but only if the object still has this version, where one is given.
+    pub(crate) async fn apply_to<K: Object>(
+        &self,
+        version: Option<&str>,
+        store: &Store<K>,
+        desired: &K,
+    ) -> Result<Outcome, ApplyError> {
         let key = key(desired);
         let hash = hash(desired);
         let seen = store.get(&ObjectRef::from_obj(desired));
@@ -110,14 +131,20 @@ impl Applier {
             None => self.is_there_unseen(desired, known.as_ref()).await?,
         };
         if is_so {
-            return Ok(false);
+            return Ok(Outcome::Unchanged);
         }
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         let api = self.api::<K>(desired);
-        let written = api.patch(&key.2, &parameters, &Patch::Apply(desired)).await;
-        let written = written.map_err(failed("apply", desired))?;
-        self.remember(key, hash, &written);
-        Ok(true)
+        let mut wanted = desired.clone();
+        wanted.meta_mut().resource_version = version.map(ToOwned::to_owned);
+        match api.patch(&key.2, &parameters, &Patch::Apply(&wanted)).await {
+            Ok(written) => {
+                self.remember(key, hash, &written);
+                Ok(Outcome::Written)
+            }
+            Err(error) if version.is_some() && has_changed(&error) => Ok(Outcome::Changed),
+            Err(error) => Err(failed("apply", desired)(error)),
+        }
     }
 
     /// Makes an object that is not there yet, and never changes it again.
@@ -138,13 +165,13 @@ impl Applier {
         store: &Store<K>,
         namespace: &str,
         name: &str,
-    ) -> Result<bool, ApplyError> {
+    ) -> Result<Outcome, ApplyError> {
         let Some(seen) = store.get(&ObjectRef::new(name).within(namespace)) else {
-            return Ok(false);
+            return Ok(Outcome::Unchanged);
         };
         match self.api::<K>(&*seen).delete(name, &only(seen.uid(), None)).await {
-            Ok(_) => Ok(true),
-            Err(error) if has_changed(&error) => Ok(false),
+            Ok(_) => Ok(Outcome::Written),
+            Err(error) if has_changed(&error) => Ok(Outcome::Unchanged),
             Err(error) => Err(failed("delete", &*seen)(error)),
         }
     }

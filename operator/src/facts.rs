@@ -32,6 +32,7 @@ pub(crate) struct Facts {
 /// The StatefulSet of the servers.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SetFacts {
+    pub(crate) resource_version: Option<String>,
     pub(crate) replicas: i32,
     /// The revision of the present template, once the StatefulSet controller has seen it.
     pub(crate) update_revision: Option<String>,
@@ -80,6 +81,7 @@ impl SetFacts {
             status.and_then(|status| status.observed_generation) == set.metadata.generation;
         let claim = spec.and_then(|spec| spec.volume_claim_templates.as_ref()?.first());
         Self {
+            resource_version: set.metadata.resource_version.clone(),
             replicas: spec.and_then(|spec| spec.replicas).unwrap_or(0),
             update_revision: status
                 .filter(|_| is_seen)

@@ -1,6 +1,6 @@
 //! Shell. Applies all objects of a cluster, in the order in which pods need them.
 
-use crate::apply::ApplyError;
+use crate::apply::{ApplyError, Outcome};
 use crate::build::{BuildFacts, Objects, objects};
 use crate::controller::Context;
 use crate::facts::{Facts, SetFacts};
@@ -11,15 +11,20 @@ use crate::validate::ValidCluster;
 pub(crate) struct Applied {
     /// Whether the StatefulSet was written.
     pub(crate) is_set_written: bool,
+    /// Whether an object was not as it was looked at: it is to be looked again.
+    pub(crate) has_changed: bool,
     /// The first refusal.
     pub(crate) refused: Option<ApplyError>,
 }
 
 impl Applied {
     /// Whether something was written.
-    fn note(&mut self, result: Result<bool, ApplyError>) -> bool {
+    fn note(&mut self, result: Result<Outcome, ApplyError>) -> bool {
         match result {
-            Ok(is_written) => is_written,
+            Ok(outcome) => {
+                self.has_changed |= outcome == Outcome::Changed;
+                outcome == Outcome::Written
+            }
             Err(error) => {
                 self.refused.get_or_insert(error);
                 false
@@ -70,14 +75,18 @@ impl Context {
             }
             None => {
                 let name = cluster.names().router();
-                applied.note(applier.remove(&watched.budgets, &cluster.namespace, &name).await);
+                let removed = applier.remove(&watched.budgets, &cluster.namespace, &name).await;
+                applied.note(removed);
             }
         }
         for policy in [node_policy, router_policy] {
             applied.note(applier.apply(&watched.policies, &policy).await);
         }
-        applied.is_set_written =
-            applied.note(applier.apply(&watched.stateful_sets, &stateful_set).await);
+        // How many pods there shall be follows from how many there were: an older number would
+        // bring back pods that have gone.
+        let version = facts.stateful_set.as_ref().and_then(|set| set.resource_version.as_deref());
+        let written = applier.apply_to(version, &watched.stateful_sets, &stateful_set).await;
+        applied.is_set_written = applied.note(written);
         applied.note(applier.apply(&watched.deployments, &router).await);
         applied
     }

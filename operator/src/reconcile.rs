@@ -174,7 +174,7 @@ impl Look<'_> {
             storage_size: &self.cluster.spec.storage.size,
         };
         let mut refused = applied.refused.map(ReconcileError::from);
-        let mut is_done = true;
+        let mut is_done = !applied.has_changed;
         for step in &plan.steps {
             match actor.take(step).await {
                 Ok(Taken::Done(Some(news))) => self.context.publish(self.object, news).await,

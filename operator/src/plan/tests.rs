@@ -45,6 +45,7 @@ fn at_rest(servers: i32) -> Case {
         when_deleted: PvcRetention::Retain,
         facts: Facts {
             stateful_set: Some(SetFacts {
+                resource_version: Some("5".to_owned()),
                 replicas: servers,
                 update_revision: Some(NEW.to_owned()),
                 claim_size: Some("1Gi".to_owned()),
