@@ -201,11 +201,12 @@ pub(crate) fn processors() -> usize {
 /// Where it cannot be started or fails.
 pub fn run(config: Config, stdin_too: bool) -> anyhow::Result<()> {
     let delay = config.drain_delay;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Whoever sees a port open may ask for the end.
+    let mut shutdown = runtime.block_on(async { Shutdown::listen(stdin_too) })?;
     let router = Router::start(config)?;
     tracing::info!(resp = %router.resp_address(), http = %router.http_address(), "router serves");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut shutdown = Shutdown::listen(stdin_too)?;
         let reason = shutdown.asked().await;
         tracing::info!(?reason, delay_ms = delay.as_millis(), "router stops");
         router.leave();
@@ -213,8 +214,7 @@ pub fn run(config: Config, stdin_too: bool) -> anyhow::Result<()> {
             () = tokio::time::sleep(delay) => {}
             _ = shutdown.asked() => tracing::info!("router stops at once"),
         }
-        anyhow::Ok(())
-    })?;
+    });
     router.stop()
 }
 

@@ -33,6 +33,9 @@ struct Choice {
 /// Runs the chosen tiers with the chosen bugs. Fails where a tier fails without a bug, and where a
 /// bug is caught by none although all tiers were asked.
 pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
+    if words == ["--soonest"] {
+        return stages(&mut Report::new());
+    }
     let choice = parse(words)?;
     let mut report = Report::new();
     let binary = build_binary(&mut report, &choice)?;
@@ -102,7 +105,10 @@ fn parse(words: &[String]) -> anyhow::Result<Choice> {
                 })?);
             }
             "--patience" => choice.patience = value()?.parse().context("--patience")?,
-            _ => bail!("unknown flag {word}; known: --bug NAME, --tier NAME, --patience FACTOR"),
+            _ => bail!(
+                "unknown flag {word}; known: --bug NAME, --tier NAME, --patience FACTOR, \
+                            and --soonest alone"
+            ),
         }
     }
     if choice.bugs.is_empty() {

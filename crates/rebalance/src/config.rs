@@ -6,8 +6,8 @@ use handoff::ClusterId;
 use node_api::Secret;
 use ring::Placement;
 
-/// How many handoffs run at once in the cluster, unless told otherwise. Two keep a machine busy that
-/// has all servers; with more a change takes as long, and writers wait longer for each.
+/// How many handoffs run at once in the cluster, unless told otherwise. Two keep a machine busy
+/// that has all servers; with more a change takes as long, and writers wait longer for each.
 pub const DEFAULT_PARALLEL_HANDOFFS: usize = 2;
 /// The virtual nodes of a server, unless told otherwise.
 pub const DEFAULT_VIRTUAL_NODES: u16 = 100;
