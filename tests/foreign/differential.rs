@@ -10,7 +10,7 @@ use e2e::scenario;
 use crate::redis_server::{RedisServer, is_missing};
 
 /// Commands through the router where nobody says how many; half as many to a single server.
-const COMMANDS: usize = 200_000;
+const COMMANDS: usize = 20_000;
 const SEED: u64 = 1;
 
 fn number(name: &str, otherwise: u64) -> anyhow::Result<u64> {
