@@ -194,14 +194,13 @@ impl Shell<'_> {
         }
     }
 
-    /// Sends captured writes that are on disk; once the freeze is in force, all.
+    /// Sends captured writes that are on disk.
     pub(crate) fn drain(&mut self, id: HandoffId) {
         let durable = self.node.durable;
         let undurable = self.is_planted(Mutant::StreamsUndurable);
         let Some(sending) = self.node.sending.get_mut(&id) else { return };
         let Some(stream) = &mut sending.stream else { return };
-        let all = undurable || sending.held;
-        let is_durable = |(_, one): &&(Point, Stored)| all || one.version <= durable;
+        let is_durable = |(_, one): &&(Point, Stored)| undurable || one.version <= durable;
         let n_durable = sending.queue.iter().take_while(is_durable).count();
         let records: Vec<(Point, Stored)> = sending.queue.drain(..n_durable).collect();
         let Some((_, last)) = records.last() else { return };
@@ -220,10 +219,13 @@ impl Shell<'_> {
         Ok(())
     }
 
-    /// The freeze is in force: the rest of the stream, END.
+    /// The freeze is in force: a last sync, the rest of the stream, END.
     pub(crate) fn hold(&mut self, id: HandoffId) {
         let Some(sending) = self.node.sending.get_mut(&id) else { return };
         sending.held = true;
+        if !self.is_planted(Mutant::StreamsUndurable) {
+            self.node.sync();
+        }
         if self.is_planted(Mutant::EndsBeforeHold) {
             return;
         }

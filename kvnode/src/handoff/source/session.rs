@@ -309,12 +309,11 @@ impl Driver {
         status.may_freeze()
     }
 
-    /// Step 3 of the protocol: from here until the target decides, writers wait. So the rest goes
-    /// out before it is on disk here: this server serves it again only if the target refuses, and
-    /// then nothing that the target holds counts.
+    /// Step 3 of the protocol: from here until the target decides, writers wait.
     async fn freeze(&mut self, session: &mut Session) -> Result<(), Trouble> {
         let outcome = self.event(SourceEvent::CaughtUp).await?;
         self.frozen_batch = outcome.batch;
+        self.durable(outcome.batch).await;
         if let Some(capture) = &self.capture {
             let queue = capture.queue();
             while self.send_drained(session, &queue, BatchNo::MAX) {}
