@@ -16,9 +16,10 @@ fn ask(cluster: &Cluster, name: &str, request: Request) -> Result<(), Problem> {
     })
 }
 
-/// What is on record; free space and addresses of others come and go.
+/// What is on record; free space and admission come and go.
 fn record(cluster: &Cluster, name: &str) -> NodeState {
-    NodeState { disk_free_bytes: 0, ..cluster.state(name) }
+    let state = cluster.state(name);
+    NodeState { disk_free_bytes: 0, admitted: false, admission_error: None, ..state }
 }
 
 /// One of each kind that names arcs, with this epoch.
