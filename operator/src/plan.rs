@@ -208,10 +208,21 @@ impl Planner<'_> {
     fn mark(&self, server: &str) -> Option<Step> {
         let claim = self.input.facts.claims.get(server)?;
         let status = self.servers.get(server).filter(|one| one.role == ServerRole::Retired);
-        let incarnation = match status {
-            Some(status) => status.incarnation.clone()?,
-            None => return self.mark_unused(server, claim),
-        };
+        match status {
+            Some(status) => self.mark_as(server, claim, status.incarnation.clone()?),
+            None => self.mark_unused(server, claim),
+        }
+    }
+
+    /// Notes on a claim that was made for this cluster that its server never joined.
+    fn mark_unused(&self, server: &str, claim: &ClaimFacts) -> Option<Step> {
+        let is_ours = claim.cluster_id.as_deref() == Some(self.input.cluster_id);
+        (is_ours && claim.retired.is_none())
+            .then(|| self.mark_as(server, claim, UNUSED.to_owned()))
+            .flatten()
+    }
+
+    fn mark_as(&self, server: &str, claim: &ClaimFacts, incarnation: String) -> Option<Step> {
         let is_due = self.input.when_scaled == PvcRetention::Delete
             && !claim.is_terminating
             && claim.retired.as_ref() != Some(&incarnation);
@@ -219,19 +230,6 @@ impl Planner<'_> {
             server: server.to_owned(),
             claim: claim.into(),
             incarnation,
-        })
-    }
-
-    /// Notes on a claim that was made for this cluster that its server never joined.
-    fn mark_unused(&self, server: &str, claim: &ClaimFacts) -> Option<Step> {
-        let is_due = self.input.when_scaled == PvcRetention::Delete
-            && !claim.is_terminating
-            && claim.cluster_id.as_deref() == Some(self.input.cluster_id)
-            && claim.retired.is_none();
-        is_due.then(|| Step::MarkRetired {
-            server: server.to_owned(),
-            claim: claim.into(),
-            incarnation: UNUSED.to_owned(),
         })
     }
 

@@ -21,19 +21,20 @@ pub(crate) fn run(flags: &[String]) -> anyhow::Result<()> {
     let mut report = Report::new();
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     let flags = if flags.is_empty() { &SHARE[..] } else { &flags };
-    tests(&mut report, Options::default(), flags)?;
+    let options = Options::default();
+    release::build(&mut report, options)?;
+    tests(&mut report, options, flags)?;
     report.finish();
     Ok(())
 }
 
-/// The stages of a test run.
+/// The stages of a test run, on the release build that is there.
 pub(crate) fn stages(report: &mut Report, options: Options) -> anyhow::Result<()> {
     tests(report, options, &SHARE)
 }
 
 fn tests(report: &mut Report, options: Options, flags: &[&str]) -> anyhow::Result<()> {
     report.call("strace and ext4", || provide(!options.no_install))?;
-    release::build(report, options)?;
     let mut tests = Command::new(release::program("ringkv-crash"));
     tests.args(flags).env("RINGKV_BIN", release::program("ringkv"));
     if options.ci {

@@ -80,7 +80,7 @@ fn end_to_end(report: &mut Report, options: Options) -> anyhow::Result<()> {
     }
     report.run("end-to-end tests", &mut tests)?;
     crash::stages(report, options)?;
-    torture::stages(report, options)?;
+    torture::stages(report)?;
     foreign::stages(report, options)?;
     operator_faults::stages(report, options)?;
     e2e::stages(report, options)

@@ -24,23 +24,18 @@ const CELL_SECONDS: &str = "8";
 /// A campaign with these arguments of `ringkv-torture`.
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let mut report = Report::new();
+    release::build(&mut report, Options::default())?;
     if arguments.is_empty() {
-        stages(&mut report, Options::default())?;
+        stages(&mut report)?;
     } else {
-        release::build(&mut report, Options::default())?;
         report.run("torture", torture().args(arguments))?;
     }
     report.finish();
     Ok(())
 }
 
-/// The stages of a test run.
-pub(crate) fn stages(report: &mut Report, options: Options) -> anyhow::Result<()> {
-    release::build(report, options)?;
-    each_cell(report)
-}
-
-fn each_cell(report: &mut Report) -> anyhow::Result<()> {
+/// The stages of a test run, on the release build that is there: each cell.
+pub(crate) fn stages(report: &mut Report) -> anyhow::Result<()> {
     for (index, (nemesis, scale)) in CELLS.iter().enumerate() {
         let mut command = torture();
         let seed = (index + 1).to_string();
