@@ -67,6 +67,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    shell::panic::abort_on_panic();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -6,8 +6,8 @@ pub(crate) const USAGE: &str = "\
 cargo xtask operator-faults [CASE...] [FLAG...]
 
   CASE             such as 3-to-5/crash-before.3, image-roll/late.pods.2, delete/none
-  --all            every fault in every workflow; without it, and without a case, every harm of
-                   a request in three workflows, and a part of the rest
+  --all            every fault in every workflow; without it, and without a case, a part of the
+                   faults in three workflows
   --workflow NAME  only this workflow, every fault of it; may be given several times
   --sweep          every field of the specification out and back, instead of faults
   --workers N      clusters at a time (8)";

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod drain;
 pub mod exit;
 pub mod net;
+pub mod panic;
 pub mod rng;
 pub mod signal;
 #[cfg(feature = "simulation")]

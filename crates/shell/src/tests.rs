@@ -1,3 +1,4 @@
+use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
@@ -56,4 +57,25 @@ fn clocks_and_randomness() {
 #[test]
 fn input_is_read_to_its_end() {
     signal::read_to_end(&[0_u8; 1_000][..]);
+}
+
+/// Set for the process in which [`a_panic_aborts_the_process`] panics.
+const PANICS: &str = "RINGKV_TEST_PANICS";
+
+#[test]
+fn a_panic_aborts_the_process() {
+    if std::env::var_os(PANICS).is_some() {
+        crate::panic::abort_on_panic();
+        // Were it to unwind, this process would end well.
+        let _ = std::thread::spawn(|| assert!(std::hint::black_box(false), "meant")).join();
+        return;
+    }
+    let output = std::process::Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", "tests::a_panic_aborts_the_process", "--nocapture"])
+        .env(PANICS, "1")
+        .output()
+        .expect("it runs");
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(message.contains("panicked at") && message.contains("meant"), "{message}");
+    assert_eq!(output.status.signal(), Some(6), "ended by SIGABRT");
 }

@@ -39,6 +39,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    shell::panic::abort_on_panic();
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -54,6 +54,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    shell::panic::abort_on_panic();
     match run(&Arguments::parse()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
