@@ -351,7 +351,7 @@ impl Core {
                 }
             }
             Outcome::Retry(why) => {
-                let now = Instant::now();
+                let now = shard.now();
                 if let Some(reply) = slot.give_back(part) {
                     return self.done(place, reply);
                 }

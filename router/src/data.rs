@@ -15,11 +15,10 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, sleep};
 
 use crate::client;
+use crate::lived::LOOK_EVERY;
 use crate::shard::Shard;
 use crate::table::Table;
 
-/// How often waiting commands are looked after, at most.
-const TICK_MAX: Duration = Duration::from_millis(100);
 /// Pause after a connection could not be taken, as when there are too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -123,7 +122,7 @@ async fn follow_tables(mut tables: watch::Receiver<Shared<Table>>, shard: Rc<Sha
 }
 
 async fn tick(shard: Rc<Shard>) {
-    let period = TICK_MAX.min(shard.config().server_wait / 4).max(Duration::from_millis(1));
+    let period = LOOK_EVERY.min(shard.config().server_wait / 4).max(Duration::from_millis(1));
     loop {
         sleep(period).await;
         shard.tick();

@@ -12,6 +12,7 @@ mod data;
 pub mod fuzzing;
 mod http;
 mod kubernetes;
+mod lived;
 mod membership;
 mod merge;
 mod metrics;

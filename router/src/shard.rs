@@ -12,8 +12,10 @@ use resp::Limits;
 use ring::{Arc, Point};
 use shell::clock::Clock;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::client::Client;
+use crate::lived::LivedClock;
 use crate::metrics::{Counters, Metrics};
 use crate::park::Park;
 use crate::table::{NodeIndex, Owner, Table};
@@ -40,6 +42,7 @@ pub(crate) struct Shard {
     metrics: Shared<Metrics>,
     counters: Shared<Counters>,
     clock: Shared<dyn Clock>,
+    lived: LivedClock,
     resp_port: u16,
     table: RefCell<Shared<Table>>,
     generation: Cell<u64>,
@@ -70,6 +73,7 @@ impl Shard {
             metrics,
             counters,
             clock,
+            lived: LivedClock::new(Instant::now()),
             resp_port,
             table: RefCell::default(),
             generation: Cell::new(0),
@@ -97,6 +101,16 @@ impl Shard {
     /// What is counted on this thread.
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Now, by the clock of all waits of this thread; see [`LivedClock`].
+    pub(crate) fn now(&self) -> Instant {
+        self.lived.at(Instant::now())
+    }
+
+    /// When to wake for an instant of [`Shard::now`].
+    pub(crate) fn wake_time(&self, lived: Instant) -> Instant {
+        self.lived.to_system(lived)
     }
 
     /// The number of the table in use; it grows with each one.
@@ -167,7 +181,8 @@ impl Shard {
             let upstream = match known {
                 Some(place) => old.swap_remove(place),
                 None => {
-                    let upstream = Rc::new(Upstream::new(node.clone(), table.cluster.clone()));
+                    let upstream =
+                        Rc::new(Upstream::new(node.clone(), table.cluster.clone(), self.now()));
                     tokio::task::spawn_local(Rc::clone(&upstream).run(Rc::clone(self)));
                     upstream
                 }
@@ -187,7 +202,7 @@ impl Shard {
 
     /// Lets every connection to a server look after its waiting commands.
     pub(crate) fn tick(&self) {
-        let now = tokio::time::Instant::now();
+        let now = self.now();
         self.retired.borrow_mut().retain(|upstream| !upstream.is_finished());
         let upstreams: Vec<Rc<Upstream>> = {
             let (current, retired) = (self.upstreams.borrow(), self.retired.borrow());

@@ -140,7 +140,7 @@ pub async fn require_placement_now(
 /// # Errors
 /// It does not answer.
 pub async fn count(http: &str) -> anyhow::Result<Count> {
-    let request = CountRequest { arcs: ArcSet::full() };
+    let request = CountRequest { arcs: ArcSet::full(), records_max: None };
     http::post(http, "/admin/v1/count", &request).await?.json()
 }
 

@@ -18,7 +18,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::net::{TcpListener, TcpStream};
@@ -188,12 +188,12 @@ struct Ports {
 struct Known {
     supervisor: u32,
     coordinator: Option<u16>,
-    written: Option<SystemTime>,
+    written: Vec<u8>,
     servers: Vec<(u16, Party)>,
 }
 
 impl Known {
-    /// Looks what has changed; nothing is read twice.
+    /// Looks what has changed.
     fn refresh(&mut self, shared: &Shared) {
         let supervisor = shared.supervisor.load(Ordering::Relaxed);
         if supervisor != self.supervisor {
@@ -203,12 +203,12 @@ impl Known {
         if self.coordinator.is_none() && supervisor != 0 {
             self.coordinator = process::listening_port(supervisor);
         }
-        let written = fs::metadata(&shared.cluster_file).and_then(|file| file.modified()).ok();
+        // Not by the time of the last change: two changes may have the same.
+        let written = fs::read(&shared.cluster_file).unwrap_or_default();
         if written != self.written {
-            self.written = written;
-            let json = fs::read(&shared.cluster_file).unwrap_or_default();
-            let file = serde_json::from_slice::<ClusterFile>(&json);
+            let file = serde_json::from_slice::<ClusterFile>(&written);
             self.servers = file.map(|file| file.ports()).unwrap_or_default();
+            self.written = written;
         }
     }
 

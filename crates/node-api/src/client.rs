@@ -4,13 +4,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
-use ring::RingDocument;
+use ring::{ArcSet, RingDocument};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::Secret;
 use crate::http::{HttpClient, HttpError};
-use crate::types::{Accepted, Count, CountRequest, Membership, NodeState, Problem, Request};
+use crate::types::{
+    Accepted, Count, CountRequest, Counted, Membership, NodeState, Problem, Request,
+};
+
+/// Records that a node is asked to count at a time: few enough to be counted well within any time
+/// that one waits for an answer.
+const COUNTED_RECORDS: u64 = 50_000;
 
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -49,15 +55,13 @@ pub enum ClientError {
 pub struct NodeClient {
     http: HttpClient,
     timeout: Duration,
-    count_timeout: Duration,
 }
 
 impl NodeClient {
-    /// A client that waits so long for an answer, and so long for a count, which reads the data.
+    /// A client that waits so long for an answer.
     #[must_use]
-    pub fn new(timeout: Duration, count_timeout: Duration) -> Self {
-        let http = HttpClient::new(timeout);
-        Self { http, timeout, count_timeout }
+    pub fn new(timeout: Duration) -> Self {
+        Self { http: HttpClient::new(timeout), timeout }
     }
 
     /// The same client; it shows this token, if there is one, with every request.
@@ -80,24 +84,35 @@ impl NodeClient {
     /// `POST /change`. The change is durable when this is answered.
     pub async fn change(&self, address: &str, request: &Request) -> Result<(), ClientError> {
         let body = encode(address, request)?;
-        let answer = self.send(address, Method::POST, "change", body, self.timeout);
+        let answer = self.send(address, Method::POST, "change", body);
         let Accepted {} = answer.await?;
         Ok(())
     }
 
-    /// `POST /count`.
-    pub async fn count(&self, address: &str, request: &CountRequest) -> Result<Count, ClientError> {
-        let body = encode(address, request)?;
-        self.send(address, Method::POST, "count", body, self.count_timeout).await
+    /// `POST /count`, as often as it takes: each answer comes soon, however much there is.
+    pub async fn count(&self, address: &str, arcs: ArcSet) -> Result<Count, ClientError> {
+        let (mut total, mut rest) = (Count::default(), arcs);
+        while !rest.is_empty() {
+            let request = CountRequest { arcs: rest, records_max: Some(COUNTED_RECORDS) };
+            let body = encode(address, &request)?;
+            let counted: Counted = self.send(address, Method::POST, "count", body).await?;
+            // Whoever counts nothing would be asked for ever.
+            if counted.rest == request.arcs || !request.arcs.covers(&counted.rest) {
+                return Err(protocol(address, &"its count does not come to an end"));
+            }
+            total += counted.count;
+            rest = counted.rest;
+        }
+        Ok(total)
     }
 
     /// `GET /membership` of a coordinator: the committed ring document, and where the servers are.
     pub async fn membership(&self, coordinator: &str) -> Result<Membership, ClientError> {
-        self.send_to(coordinator, Method::GET, "membership", Bytes::new(), self.timeout).await
+        self.send_to(coordinator, Method::GET, "membership", Bytes::new()).await
     }
 
     async fn get<A: DeserializeOwned>(&self, address: &str, path: &str) -> Result<A, ClientError> {
-        self.send(address, Method::GET, path, Bytes::new(), self.timeout).await
+        self.send(address, Method::GET, path, Bytes::new()).await
     }
 
     async fn send<A: DeserializeOwned>(
@@ -106,9 +121,8 @@ impl NodeClient {
         method: Method,
         path: &str,
         body: Bytes,
-        timeout: Duration,
     ) -> Result<A, ClientError> {
-        self.send_to(address, method, &format!("admin/v1/{path}"), body, timeout).await
+        self.send_to(address, method, &format!("admin/v1/{path}"), body).await
     }
 
     async fn send_to<A: DeserializeOwned>(
@@ -117,10 +131,9 @@ impl NodeClient {
         method: Method,
         path: &str,
         body: Bytes,
-        timeout: Duration,
     ) -> Result<A, ClientError> {
         let url = format!("http://{address}/{path}");
-        let answer = self.http.send(method, &url, body, timeout).await;
+        let answer = self.http.send(method, &url, body, self.timeout).await;
         let answer = answer.map_err(|error| match error {
             HttpError::Timeout(timeout) => {
                 ClientError::Timeout { address: address.to_owned(), timeout }

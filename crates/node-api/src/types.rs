@@ -4,6 +4,7 @@
 //! the volume that it is for.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 
 pub use handoff::Given;
 use handoff::{
@@ -294,6 +295,21 @@ pub struct Peers {
 pub struct CountRequest {
     /// Which arcs.
     pub arcs: ArcSet,
+    /// About so many records, so that the answer comes soon; the rest is asked for anew. `None` is
+    /// all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records_max: Option<u64>,
+}
+
+/// The answer: what was counted, and where nothing was.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Counted {
+    /// What was counted.
+    #[serde(flatten)]
+    pub count: Count,
+    /// The arcs that are still to be counted.
+    #[serde(default, skip_serializing_if = "ArcSet::is_empty")]
+    pub rest: ArcSet,
 }
 
 /// What is on disk in some arcs.
@@ -305,6 +321,14 @@ pub struct Count {
     pub bytes: u64,
     /// Records of any kind: live, expired, tombstones.
     pub records: u64,
+}
+
+impl AddAssign for Count {
+    fn add_assign(&mut self, other: Self) {
+        self.keys += other.keys;
+        self.bytes += other.bytes;
+        self.records += other.records;
+    }
 }
 
 /// The answer to an accepted change.

@@ -88,7 +88,13 @@ impl<S: RingStore> Driver<S> {
         }
         let ring = Ring::from_document(next).map_err(|error| vec![error.to_string()])?;
         let moves = moves_to(next, observed, &ring);
-        let counted = count_moves(&self.shared.client, addresses, moves).await;
+        let mut wishes = self.shared.wish.subscribe();
+        let counted = tokio::select! {
+            counted = count_moves(&self.shared.client, addresses, moves) => counted,
+            _ = wishes.wait_for(|wish| *wish != self.wish) => {
+                Err("something else is wished for by now".to_owned())
+            }
+        };
         let counted = counted.map_err(|problem| vec![problem])?;
         let reasons = receivers_without_space(&counted, observed);
         if reasons.is_empty() {

@@ -31,8 +31,6 @@ pub struct CoordinatorConfig {
     pub max_bytes_per_second: Option<u64>,
     /// How long a node may take for an answer.
     pub request_timeout: Duration,
-    /// How long a node may take to count what is on its disk.
-    pub count_timeout: Duration,
     /// Time between two looks at the nodes while something moves.
     pub poll_moving: Duration,
     /// Time between two looks at the nodes while nothing does.
@@ -54,7 +52,6 @@ impl CoordinatorConfig {
             parallel_handoffs: DEFAULT_PARALLEL_HANDOFFS,
             max_bytes_per_second: None,
             request_timeout: Duration::from_secs(2),
-            count_timeout: Duration::from_secs(120),
             poll_moving: Duration::from_millis(50),
             poll_idle: Duration::from_secs(1),
             token: None,

@@ -73,8 +73,7 @@ impl Coordinator {
             Arc::new(Membership { generation: 1, document, servers })
         });
         let shared = Arc::new(Shared {
-            client: NodeClient::new(config.request_timeout, config.count_timeout)
-                .with_token(config.token.as_ref()),
+            client: NodeClient::new(config.request_timeout).with_token(config.token.as_ref()),
             config,
             wanted: watch::Sender::new(wish.servers()),
             wish: watch::Sender::new(wish),

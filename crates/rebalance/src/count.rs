@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use node_api::{Count, CountRequest, NodeClient, ServerAddresses};
+use node_api::{Count, NodeClient, ServerAddresses};
 use ring::Move;
 use shell::clock::Clock;
 use tokio::task::JoinSet;
@@ -41,7 +41,7 @@ pub(crate) async fn count_servers(shared: &Shared, max_age: Duration) {
         };
         let (client, address) = (shared.client.clone(), address.http.clone());
         let (name, arcs) = (name.clone(), owned_arcs(state));
-        running.spawn(async move { (name, client.count(&address, &CountRequest { arcs }).await) });
+        running.spawn(async move { (name, client.count(&address, arcs).await) });
     }
     let mut by_server = BTreeMap::new();
     while let Some(result) = running.join_next().await {
@@ -74,8 +74,7 @@ pub(crate) async fn count_moves(
         let address = addresses.get(&one.source).map(|addresses| addresses.http.clone());
         let client = client.clone();
         running.spawn(async move {
-            let request = CountRequest { arcs: one.arcs.clone() };
-            let count = client.count(&address.unwrap_or_default(), &request).await;
+            let count = client.count(&address.unwrap_or_default(), one.arcs.clone()).await;
             count
                 .map_err(|error| format!("{} cannot be counted: {error}", one.source))
                 .map(|count| (one, count))

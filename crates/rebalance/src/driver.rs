@@ -48,7 +48,7 @@ pub(crate) struct Driver<S> {
     /// 0 until it is taken.
     pub(crate) term: u64,
     /// What is wished for in this round.
-    wish: Wish,
+    pub(crate) wish: Wish,
     progress: Progress,
     last_actions: Vec<Action>,
     /// What the last actions ran into.

@@ -18,7 +18,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use node_api::{Accepted, Count, CountRequest, NodeState, Problem, Secret};
+use node_api::{Accepted, CountRequest, Counted, NodeState, Problem, Secret};
 use ring::RingDocument;
 use shell::drain::DrainToken;
 use shell::net::TcpListener;
@@ -49,7 +49,8 @@ pub trait Administration: Send + Sync + 'static {
         request: node_api::Request,
     ) -> impl Future<Output = Result<(), Problem>> + Send;
     /// Counts what is on disk.
-    fn count(&self, request: CountRequest) -> impl Future<Output = Result<Count, Problem>> + Send;
+    fn count(&self, request: CountRequest)
+    -> impl Future<Output = Result<Counted, Problem>> + Send;
     /// Whether clients can be sent here; if not, why.
     fn readiness(&self) -> Result<(), String>;
 }
@@ -167,6 +168,6 @@ async fn change<A: Administration>(
 async fn count<A: Administration>(
     State(api): State<Api<A>>,
     Body(request): Body<CountRequest>,
-) -> Result<Json<Count>, Refused> {
+) -> Result<Json<Counted>, Refused> {
     json(api.administration.count(request).await)
 }

@@ -96,7 +96,7 @@ impl Coordinator {
     fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let limit = Duration::from_secs(30);
-        Self { runtime: runtime.expect("a runtime"), client: NodeClient::new(limit, limit) }
+        Self { runtime: runtime.expect("a runtime"), client: NodeClient::new(limit) }
     }
 
     fn state(&self, node: &Node) -> NodeState {
@@ -183,9 +183,9 @@ fn expired_records_leave_the_disk() {
     }
     client.ask("SET stays v");
     let count = || {
-        let request = node_api::CountRequest { arcs: ArcSet::full() };
         let http = &node.addresses.http;
-        let count = coordinator.runtime.block_on(coordinator.client.count(http, &request));
+        let count = coordinator.client.count(http, ArcSet::full());
+        let count = coordinator.runtime.block_on(count);
         count.expect("a count").records
     };
     while count() > 1 {

@@ -1,7 +1,7 @@
 //! Shell. The administration API, answered by the ownership actor.
 
 use handoff::Refusal;
-use node_api::{Change, Count, CountRequest, NodeState, Problem, Request};
+use node_api::{Change, CountRequest, Counted, NodeState, Problem, Request};
 use ring::RingDocument;
 
 use super::{ChangeError, Ownership};
@@ -47,9 +47,11 @@ impl Administration for Administrator {
         self.ownership.change(request).await.map_err(problem)
     }
 
-    async fn count(&self, request: CountRequest) -> Result<Count, Problem> {
+    async fn count(&self, request: CountRequest) -> Result<Counted, Problem> {
         let (store, now_ms) = (self.store.clone(), self.clock.expiry_now());
-        blocking(move || store.count(&request.arcs, now_ms)).await.map_err(failed)
+        let CountRequest { arcs, records_max } = request;
+        let records_max = records_max.unwrap_or(u64::MAX);
+        blocking(move || store.count_some(&arcs, now_ms, records_max)).await.map_err(failed)
     }
 
     fn readiness(&self) -> Result<(), String> {

@@ -71,7 +71,7 @@ impl CoordinatorRingSource {
     #[must_use]
     pub fn new(url: &str) -> Self {
         let address = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/').to_owned();
-        Self { address, client: NodeClient::new(TIMEOUT, TIMEOUT) }
+        Self { address, client: NodeClient::new(TIMEOUT) }
     }
 }
 

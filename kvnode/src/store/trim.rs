@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use node_api::Count;
+use node_api::{Count, Counted};
 use planted::Bug;
-use ring::{Arc as RingArc, ArcSet};
+use ring::{Arc as RingArc, ArcSet, Point};
 
 use super::pipeline::changes_of_last;
 use super::record::RecordHead;
@@ -57,9 +57,26 @@ pub struct Applied {
 impl Store {
     /// Counts what is committed in the arcs.
     pub fn count(&self, arcs: &ArcSet, now_ms: u64) -> Result<Count, StoreError> {
+        self.count_some(arcs, now_ms, u64::MAX).map(|counted| counted.count)
+    }
+
+    /// As [`Store::count`], of so many records, but at least those of one point.
+    pub fn count_some(
+        &self,
+        arcs: &ArcSet,
+        now_ms: u64,
+        records_max: u64,
+    ) -> Result<Counted, StoreError> {
         let mut count = Count::default();
+        let mut last = None;
         for entry in arcs.iter().flat_map(|arc| self.scan(arc, None)) {
             let (key, record) = entry?;
+            let point = key.point();
+            if count.records >= records_max && last.is_some_and(|last| last != point) {
+                let rest = RingArc::new(point, Point::MAX).into_iter().collect();
+                return Ok(Counted { count, rest: arcs.intersection(&rest) });
+            }
+            last = Some(point);
             count.records += 1;
             match RecordHead::decode(&record) {
                 Ok(head) if head.is_live(now_ms) => {
@@ -71,7 +88,7 @@ impl Store {
                 Err(error) => tracing::warn!(?key, %error, "a damaged record"),
             }
         }
-        Ok(count)
+        Ok(Counted { count, rest: ArcSet::default() })
     }
 
     /// The highest version of any record, by a look at all of them.

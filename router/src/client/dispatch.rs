@@ -45,7 +45,7 @@ impl Client {
 
     /// Takes one command that did not come over the connection.
     pub(super) fn put(client: &Rc<Self>, command: Command, shard: &Shard) {
-        client.core.borrow_mut().accept(client, command, shard, Instant::now());
+        client.core.borrow_mut().accept(client, command, shard, shard.now());
     }
 }
 

@@ -99,7 +99,7 @@ fn poll(
         *client.waker.borrow_mut() = cx.waker().clone();
     }
     for _ in 0..ROUNDS_MAX {
-        let now = Instant::now();
+        let now = shard.now();
         Client::pump(client, shard, now);
         let core = &mut *client.core.borrow_mut();
         if core.flush(cx).is_err() || core.dead || core.is_over(shard.config()) {
@@ -139,7 +139,7 @@ fn poll_timer(
     if core.generation != shard.generation() {
         return true;
     }
-    let Some(at) = core.retry_at else { return true };
+    let Some(at) = core.retry_at.map(|at| shard.wake_time(at)) else { return true };
     let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
     if timer.deadline() != at {
         timer.as_mut().reset(at);

@@ -45,11 +45,11 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     /// Not connected yet.
-    pub(crate) fn new(node: Node, cluster: std::sync::Arc<str>) -> Self {
+    pub(crate) fn new(node: Node, cluster: std::sync::Arc<str>, now: Instant) -> Self {
         Self {
             node,
             cluster,
-            queue: RefCell::new(Queue::new(Instant::now())),
+            queue: RefCell::new(Queue::new(now)),
             waker: RefCell::new(None),
             connected: Cell::new(false),
             retired: Cell::new(false),
@@ -146,7 +146,7 @@ impl Upstream {
                     (pause, reported) = (BACKOFF.0, false);
                     self.connected.set(true);
                     self.broken.set(None);
-                    self.queue.borrow_mut().made_progress(Instant::now());
+                    self.queue.borrow_mut().made_progress(shard.now());
                     let end = self.drive(connection, &shard).await;
                     self.connected.set(false);
                     if let Err(error) = end
@@ -212,7 +212,7 @@ impl Upstream {
             if let Some(why) = self.broken.take() {
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)));
             }
-            let now = Instant::now();
+            let now = shard.now();
             self.poll_write(connection, now, cx)?;
             let reading = match connection.poll_read(cx) {
                 Poll::Ready(read) => {
@@ -304,7 +304,7 @@ impl Upstream {
 
     /// Gives every client whose command was under way what is true of it.
     fn lose(&self, shard: &Shard) {
-        let lost = self.queue.borrow_mut().take_lost(Instant::now());
+        let lost = self.queue.borrow_mut().take_lost(shard.now());
         let unknown = error_reply(&park::outcome_unknown(&self.node.name));
         let read_lost = error_reply(&park::answer_lost(&self.node.name));
         let repeatable = lost.repeatable_reads();

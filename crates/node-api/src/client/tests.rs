@@ -24,7 +24,7 @@ async fn ask(answer: &str) -> Result<(), ClientError> {
         connection.write_all(answer.as_bytes()).await.unwrap();
         connection
     };
-    let client = NodeClient::new(Duration::from_millis(200), Duration::from_secs(1));
+    let client = NodeClient::new(Duration::from_millis(200));
     let (result, _connection) = tokio::join!(client.change(&address, &REQUEST), server);
     result
 }
@@ -34,8 +34,7 @@ async fn a_token_is_shown_with_every_request() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let token = Secret::new(b"t0ken").unwrap();
-    let second = Duration::from_secs(1);
-    let client = NodeClient::new(second, second).with_token(None).with_token(Some(&token));
+    let client = NodeClient::new(Duration::from_secs(1)).with_token(None).with_token(Some(&token));
     assert!(!format!("{client:?}").contains("t0ken"));
     let server = async {
         let (mut connection, _) = listener.accept().await.unwrap();
@@ -87,7 +86,7 @@ async fn silence_is_a_timeout_and_a_closed_port_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
-    let client = NodeClient::new(Duration::from_secs(5), Duration::from_secs(5));
+    let client = NodeClient::new(Duration::from_secs(5));
     let error = client.state(&address).await.unwrap_err();
     assert!(matches!(error, ClientError::Unreachable { .. }), "{error:?}");
     assert!(error.to_string().contains("refused"), "{error}");

@@ -143,7 +143,7 @@ impl Cluster {
             dir: TempDir::new().unwrap(),
             nodes: BTreeMap::new(),
             runtime,
-            client: NodeClient::new(PATIENCE, PATIENCE),
+            client: NodeClient::new(PATIENCE),
             document: None,
             durability,
             token: None,
@@ -387,8 +387,8 @@ impl Cluster {
 
     /// Live keys and records of a node in these arcs.
     pub(super) fn count(&self, name: &str, arcs: &ArcSet) -> node_api::Count {
-        let request = node_api::CountRequest { arcs: arcs.clone() };
-        self.ask(name, |client, at| async move { client.count(&at, &request).await })
+        let arcs = arcs.clone();
+        self.ask(name, |client, at| async move { client.count(&at, arcs).await })
     }
 
     /// Every node holds records of what it owns, once each, and of nothing else.

@@ -34,6 +34,26 @@ fn counts_tell_live_keys_from_records() {
 }
 
 #[test]
+fn a_count_in_pieces_is_the_count_of_all() {
+    let (_engine, store) = new_memory_store(Durability::EverySec);
+    let ops: Vec<Op> = keys(100).map(|key| Op::Put(key, record(1, "v"), None)).collect();
+    store.commit(&ops).unwrap();
+    let arcs = half().union(&RingArc::new(Point(u128::MAX / 4 * 3), Point::MAX).unwrap().into());
+    let whole = store.count(&arcs, 0).unwrap();
+    for records_max in [0, 1, 7, whole.records - 1, whole.records, whole.records + 1] {
+        let (mut total, mut rest, mut n_pieces) = (node_api::Count::default(), arcs.clone(), 0);
+        while !rest.is_empty() {
+            let piece = store.count_some(&rest, 0, records_max).unwrap();
+            assert!(piece.count.records <= records_max.max(1), "{records_max}: {piece:?}");
+            assert!(rest.covers(&piece.rest) && rest != piece.rest);
+            total += piece.count;
+            (rest, n_pieces) = (piece.rest, n_pieces + 1);
+        }
+        assert_eq!((total, n_pieces), (whole, whole.records.div_ceil(records_max.max(1))));
+    }
+}
+
+#[test]
 fn a_deletion_is_bounded_by_arc_and_version_and_can_stop() {
     let (_engine, store) = new_memory_store(Durability::EverySec);
     let ops = |version: u64| {
