@@ -12,7 +12,7 @@ use resp::Command;
 use shell::net::TcpStream;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Sleep, sleep_until};
 
 use super::dispatch::error_reply;
 use super::{Client, Core, Sink};
