@@ -118,6 +118,9 @@ fn cells(
     options: &Options,
 ) -> anyhow::Result<()> {
     let rows = &findings.rows;
+    if rows.is_empty() {
+        return Ok(());
+    }
     let missed = goals::missed(options.what, names, rows);
     println!("\n{}", table::text(names, rows));
     if let Some(idle) = rows::idle(rows) {
@@ -136,6 +139,9 @@ fn cells(
 
 /// Shows moves, and what they miss.
 fn moves_of(cases: &[Case], conditions: &[String], options: &Options) -> anyhow::Result<()> {
+    if cases.is_empty() {
+        return Ok(());
+    }
     let missed = moves::missed(cases);
     println!("\n{}", moves::text(cases));
     show_missed(&missed);
@@ -192,6 +198,11 @@ fn conditions(program: &Path, options: &Options) -> anyhow::Result<Vec<String>> 
         let text = output_of(Command::new(program).arg("--version"), VERSION_WITHIN)?;
         Ok(text.lines().next().unwrap_or_default().to_owned())
     };
+    let nutcracker = Command::new("nutcracker").arg("--version").output();
+    let nutcracker = nutcracker.context("cannot run nutcracker")?;
+    let nutcracker = [nutcracker.stdout, nutcracker.stderr].concat();
+    let nutcracker = String::from_utf8_lossy(&nutcracker);
+    let nutcracker = nutcracker.lines().find(|line| line.contains("nutcracker-"));
     let processors = std::thread::available_parallelism().map_or(0, usize::from);
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find(|line| line.starts_with("model name"));
@@ -201,7 +212,9 @@ fn conditions(program: &Path, options: &Options) -> anyhow::Result<Vec<String>> 
     let Options { rounds, seconds, keys, servers, .. } = options;
     let mut lines = vec![
         format!("{processors} processors, {model}, load {load} before"),
-        format!("{}, {}", first_line(program)?, first_line(Path::new("redis-server"))?),
+        first_line(program)?,
+        first_line(Path::new("redis-server"))?,
+        nutcracker.unwrap_or("nutcracker").to_owned(),
     ];
     if options.what != What::Moving {
         lines.push(format!("{rounds} rounds of about {seconds} s, {keys} keys"));

@@ -2,6 +2,7 @@
 //! of them before a measurement.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::thread;
@@ -154,10 +155,11 @@ fn write_share(route: &Route, writer: u64, keys: u64, value_bytes: u32) -> anyho
             put_command(commands, &[b"SET", key.as_bytes(), &value(*number, value_bytes)]);
         }
         for (port, (_, commands)) in &batches {
-            if !connections.contains_key(port) {
-                connections.insert(*port, Connection::open(*port)?);
-            }
-            connections.get_mut(port).context("no connection")?.send(commands)?;
+            let connection = match connections.entry(*port) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(Connection::open(*port)?),
+            };
+            connection.send(commands)?;
         }
         for (port, (count, _)) in &batches {
             let connection = connections.get_mut(port).context("no connection")?;

@@ -40,7 +40,7 @@ impl Coordinator {
                 }
                 let body = Arc::clone(&body);
                 // Whoever asks asks again after an error; threads end within the bounds above.
-                thread::spawn(move || drop(answer(stream, &body)));
+                thread::spawn(move || drop(answer(&stream, &body)));
             }
         });
         Ok(Self { port, ends, thread: Some(thread) })
@@ -64,10 +64,10 @@ impl Drop for Coordinator {
     }
 }
 
-fn answer(stream: TcpStream, body: &str) -> std::io::Result<()> {
+fn answer(mut stream: &TcpStream, body: &str) -> std::io::Result<()> {
     stream.set_read_timeout(Some(REQUEST_WITHIN))?;
     stream.set_write_timeout(Some(REQUEST_WITHIN))?;
-    let mut lines = BufReader::new((&stream).take(REQUEST_BYTES_MAX)).lines();
+    let mut lines = BufReader::new(stream.take(REQUEST_BYTES_MAX)).lines();
     let request = lines.next().unwrap_or_else(|| Ok(String::new()))?;
     for line in lines {
         if line?.is_empty() {
@@ -87,5 +87,5 @@ fn answer(stream: TcpStream, body: &str) -> std::io::Result<()> {
         "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
          connection: close\r\n\r\n"
     );
-    (&stream).write_all(format!("{head}{body}").as_bytes())
+    stream.write_all(format!("{head}{body}").as_bytes())
 }

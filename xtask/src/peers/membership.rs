@@ -1,10 +1,15 @@
 //! Pure. What a coordinator tells a router: which servers share the ring, and where they are. And
-//! what the router then says to these.
+//! what the router then asks these.
 
 use serde_json::{Map, Value, json};
 
 /// The router's first command on a connection to a server.
 pub(crate) const GREETING: &str = "RINGKV.HELLO";
+/// Its question what a server owns, and the number that comes with it at first.
+pub(crate) const QUESTION: &str = "RINGKV.WATCH";
+pub(crate) const FIRST: &str = "0";
+/// Arcs of each server, as many as it has with the usual number of tokens.
+const ARCS: u16 = 100;
 /// Any cluster's name would do.
 const CLUSTER: &str = "0123456789abcdef0123456789abcdef";
 
@@ -28,22 +33,46 @@ pub(crate) fn answer_to(request: &str) -> Answer {
     }
 }
 
+/// The answer of that server of so many: arcs of equal length belong to the servers in turn.
+pub(crate) fn owned(server: u16, servers: u16) -> Value {
+    let arcs = if servers == 1 { 1 } else { u128::from(ARCS) * u128::from(servers) };
+    let length = u128::MAX / arcs;
+    let own = (0..arcs).filter(|arc| arc % u128::from(servers) == u128::from(server));
+    let arcs: Vec<Value> = own
+        .map(|arc| {
+            let start = arc * length;
+            let last = if arc + 1 == arcs { u128::MAX } else { start + length - 1 };
+            let claim = json!({ "epoch": 1, "frozen": false });
+            json!({ "start": hexadecimal(start), "last": hexadecimal(last), "value": claim })
+        })
+        .collect();
+    let server = json!({ "name": name(server), "incarnation": incarnation(server) });
+    json!({ "server": server, "view": 1, "ring_epoch": 1, "admitted": true, "arcs": arcs })
+}
+
+fn name(server: u16) -> String {
+    format!("kv-{server}")
+}
+
+fn incarnation(server: u16) -> String {
+    hexadecimal(u128::from(server) + 1)
+}
+
+fn hexadecimal(number: u128) -> String {
+    format!("{number:032x}")
+}
+
 /// Servers on these ports of this machine. All but their RESP is at the port of the coordinator,
 /// which knows nothing of it.
 pub(crate) fn membership(ports: &[u16], coordinator: u16) -> Value {
-    let name = |index: usize| format!("kv-{index}");
-    let members: Vec<Value> = (0..ports.len())
-        .map(|index| json!({ "name": name(index), "incarnation": format!("{:032x}", index + 1) }))
-        .collect();
     let nowhere = format!("127.0.0.1:{coordinator}");
-    let servers: Map<String, Value> = ports
-        .iter()
-        .enumerate()
-        .map(|(index, port)| {
-            let resp = format!("127.0.0.1:{port}");
-            (name(index), json!({ "resp": resp, "http": nowhere, "peer": nowhere }))
-        })
-        .collect();
+    let (mut members, mut servers) = (Vec::new(), Map::new());
+    for (server, port) in (0..).zip(ports) {
+        members.push(json!({ "name": name(server), "incarnation": incarnation(server) }));
+        let resp = format!("127.0.0.1:{port}");
+        let addresses = json!({ "resp": resp, "http": nowhere, "peer": nowhere });
+        servers.insert(name(server), addresses);
+    }
     json!({
         "generation": 1,
         "document": {
@@ -70,6 +99,24 @@ mod tests {
         assert_eq!(answer_to("GET /membership?after=1 HTTP/1.1"), Answer::Unchanged);
         assert_eq!(answer_to("GET /admin/v1/state HTTP/1.1"), Answer::Nothing);
         assert_eq!(answer_to(""), Answer::Nothing);
+    }
+
+    #[test]
+    fn the_arcs_of_all_servers_are_the_ring() {
+        for servers in [1, 2, 5, 64] {
+            let views: Vec<Value> = (0..servers).map(|server| owned(server, servers)).collect();
+            let mut arcs: Vec<(u128, u128)> = Vec::new();
+            for view in &views {
+                for arc in view["arcs"].as_array().unwrap() {
+                    let end = |of: &str| u128::from_str_radix(arc[of].as_str().unwrap(), 16);
+                    arcs.push((end("start").unwrap(), end("last").unwrap()));
+                }
+            }
+            arcs.sort_unstable();
+            assert_eq!(arcs[0].0, 0);
+            assert!(arcs.windows(2).all(|pair| pair[1].0 == pair[0].1 + 1), "{servers} servers");
+            assert_eq!(arcs.last().unwrap().1, u128::MAX);
+        }
     }
 
     #[test]

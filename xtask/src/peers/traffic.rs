@@ -2,6 +2,7 @@
 //! are there, the same for ringkv and for a Redis Cluster, whose redirections it follows.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
@@ -158,10 +159,10 @@ impl Worker {
         let mut port = self.route.port(key.as_bytes());
         let mut asks = false;
         for _ in 0..REDIRECTIONS_MAX {
-            if !self.connections.contains_key(&port) {
-                self.connections.insert(port, Connection::open(port)?);
-            }
-            let connection = self.connections.get_mut(&port).context("no connection")?;
+            let connection = match self.connections.entry(port) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(Connection::open(port)?),
+            };
             if asks {
                 connection.ask(&[b"ASKING"])?;
             }
