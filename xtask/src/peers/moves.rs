@@ -23,6 +23,17 @@ pub(crate) struct Seen {
     pub(crate) errors: u64,
 }
 
+/// The command that moves data.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Run {
+    /// From its start to its end, as whoever gave it has to wait.
+    pub(crate) seconds: f64,
+    /// Processor time meanwhile of all processes but the command's own.
+    pub(crate) cpu_seconds: f64,
+    /// What clients saw before and meanwhile; nothing where there were none.
+    pub(crate) seen: Vec<Seen>,
+}
+
 /// One move.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Move {
@@ -30,29 +41,33 @@ pub(crate) struct Move {
     pub(crate) keys: u64,
     /// Their bytes, keys and values.
     pub(crate) bytes: u64,
-    /// From the command to its end, as whoever gave it has to wait.
-    pub(crate) seconds: f64,
+    /// The command.
+    #[serde(flatten)]
+    pub(crate) run: Run,
     /// As ringkv counts it: without the start of the new server.
     pub(crate) own_seconds: Option<f64>,
     /// How long writes were held up: all but one in a hundred of the pauses, and the longest.
     pub(crate) pause_ms: Option<(f64, f64)>,
-    /// What clients saw before and meanwhile; nothing where there were none.
-    pub(crate) seen: Vec<Seen>,
 }
 
 impl Move {
     /// Megabytes a second.
     pub(crate) fn rate(&self) -> f64 {
-        self.bytes as f64 / 1e6 / self.seconds.max(1e-3)
+        self.bytes as f64 / 1e6 / self.run.seconds.max(1e-3)
     }
 
     fn keys_per_second(&self) -> f64 {
-        self.keys as f64 / self.seconds.max(1e-3)
+        self.keys as f64 / self.run.seconds.max(1e-3)
+    }
+
+    /// Seconds of processor time for a million keys.
+    fn cpu(&self) -> f64 {
+        self.run.cpu_seconds * 1e6 / self.keys.max(1) as f64
     }
 
     /// A figure of what clients saw meanwhile, by that of before.
     fn change(&self, figure: fn(&Seen) -> f64) -> Option<f64> {
-        let [before, during] = self.seen.as_slice() else { return None };
+        let [before, during] = self.run.seen.as_slice() else { return None };
         Some(figure(during) / figure(before).max(1e-6))
     }
 }
@@ -85,7 +100,7 @@ impl Case {
     /// How a round went, in a line.
     pub(crate) fn last(&self) -> String {
         let Some([ours, theirs]) = self.rounds.last() else { return self.name() };
-        let of = |side: &Move| format!("{} keys in {:.2} s", side.keys, side.seconds);
+        let of = |side: &Move| format!("{} keys in {:.2} s", side.keys, side.run.seconds);
         format!("{}: ringkv {}, redis {}", self.name(), of(ours), of(theirs))
     }
 }
@@ -115,8 +130,8 @@ struct WritePause {
     max_ms: f64,
 }
 
-/// A move of ringkv from what it says of itself, and how long the command took.
-pub(crate) fn of_status(text: &str, seconds: f64, seen: Vec<Seen>) -> anyhow::Result<Move> {
+/// A move of ringkv from what it says of itself.
+pub(crate) fn of_status(text: &str, run: Run) -> anyhow::Result<Move> {
     let status: Status = serde_json::from_str(text)?;
     let Some(last) = status.last_rebalance else {
         anyhow::bail!("ringkv knows of no rebalance that has ended")
@@ -125,10 +140,9 @@ pub(crate) fn of_status(text: &str, seconds: f64, seen: Vec<Seen>) -> anyhow::Re
     Ok(Move {
         keys: last.keys_moved,
         bytes: last.bytes_moved,
-        seconds,
+        run,
         own_seconds: Some(last.duration_ms as f64 / 1e3),
         pause_ms: Some((pause.p99_ms, pause.max_ms)),
-        seen,
     })
 }
 
@@ -143,6 +157,7 @@ pub(crate) fn text(cases: &[Case]) -> String {
         "redis keys/s",
         "ringkv s, own count",
         "redis s",
+        "CPU s per 1M keys: ringkv, redis",
         "ringkv /s, p99 ms: before, during",
         "redis /s, p99 ms: before, during",
     ];
@@ -156,14 +171,17 @@ fn line(case: &Case) -> Vec<String> {
     fields.extend([0, 1].map(|side| format!("{:.1}", figure(side, Move::rate))));
     fields.extend([0, 1].map(|side| format!("{:.0}", figure(side, Move::keys_per_second))));
     let own = case.median(0, |it| it.own_seconds);
-    fields.push(format!("{:.2}, {own:.2}", figure(0, |it| it.seconds)));
-    fields.push(format!("{:.2}", figure(1, |it| it.seconds)));
+    fields.push(format!("{:.2}, {own:.2}", figure(0, |it| it.run.seconds)));
+    fields.push(format!("{:.2}", figure(1, |it| it.run.seconds)));
+    let cost = [0, 1].map(|side| format!("{:.1}", figure(side, Move::cpu)));
+    // Under load it is mostly that of the load.
+    fields.push(if case.loaded { "-".to_owned() } else { cost.join(", ") });
     fields.extend([0, 1].map(|side| {
         if !case.loaded {
             return "-".to_owned();
         }
         let of = |at: usize, figure: fn(&Seen) -> f64| {
-            case.median(side, |it| it.seen.get(at).map(figure))
+            case.median(side, |it| it.run.seen.get(at).map(figure))
         };
         let (before, during) = (of(0, |it| it.per_second), of(1, |it| it.per_second));
         let (p99_before, p99_during) = (of(0, |it| it.p99_ms), of(1, |it| it.p99_ms));
@@ -199,7 +217,8 @@ pub(crate) fn missed(cases: &[Case]) -> Vec<String> {
         most("p99 of the foreground by that before", grown, FOREGROUND_P99);
         most("ms of write pause, p99", case.median(0, |it| Some(it.pause_ms?.0)), PAUSE_MS.0);
         most("ms of write pause, longest", case.median(0, |it| Some(it.pause_ms?.1)), PAUSE_MS.1);
-        let errors = |round: &[Move; 2]| round[0].seen.iter().map(|seen| seen.errors).sum::<u64>();
+        let errors =
+            |round: &[Move; 2]| round[0].run.seen.iter().map(|seen| seen.errors).sum::<u64>();
         most("errors", case.rounds.iter().map(errors).sum::<u64>() as f64, 0.0);
     }
     missed
@@ -207,14 +226,15 @@ pub(crate) fn missed(cases: &[Case]) -> Vec<String> {
 
 /// Every move as a line.
 pub(crate) fn csv(cases: &[Case]) -> String {
-    let mut text = "value_bytes,loaded,round,side,keys,bytes,seconds,own_seconds,pause_p99_ms,\
+    let mut text =
+        "value_bytes,loaded,round,side,keys,bytes,seconds,cpu_s,own_seconds,pause_p99_ms,\
                     pause_max_ms,before_per_second,before_p99_ms,during_per_second,during_p99_ms\n"
-        .to_owned();
+            .to_owned();
     for case in cases {
         for (round, sides) in case.rounds.iter().enumerate() {
             for (name, side) in ["ringkv", "redis"].iter().zip(sides) {
                 let (p99, max) = side.pause_ms.unzip();
-                let of = |at: usize| side.seen.get(at);
+                let of = |at: usize| side.run.seen.get(at);
                 let optional = [
                     side.own_seconds,
                     p99,
@@ -228,13 +248,14 @@ pub(crate) fn csv(cases: &[Case]) -> String {
                     .map(|figure| figure.map_or_else(String::new, |figure| format!("{figure:.3}")))
                     .to_vec();
                 text.push_str(&format!(
-                    "{},{},{},{name},{},{},{:.3},{}\n",
+                    "{},{},{},{name},{},{},{:.3},{:.2},{}\n",
                     case.value_bytes,
                     case.loaded,
                     round + 1,
                     side.keys,
                     side.bytes,
-                    side.seconds,
+                    side.run.seconds,
+                    side.run.cpu_seconds,
                     optional.join(",")
                 ));
             }
@@ -258,7 +279,8 @@ mod tests {
 
     fn moved(mb: u64, seconds: f64, seen: Vec<Seen>) -> Move {
         let (own_seconds, pause_ms) = (Some(seconds), Some((5.0, 9.0)));
-        Move { keys: mb * 1_000, bytes: mb * 1_000_000, seconds, own_seconds, pause_ms, seen }
+        let run = Run { seconds, cpu_seconds: 3.0, seen };
+        Move { keys: mb * 1_000, bytes: mb * 1_000_000, run, own_seconds, pause_ms }
     }
 
     fn case(loaded: bool, ours: Move, theirs: Move) -> Case {
@@ -270,11 +292,12 @@ mod tests {
         let text = r#"{"epoch":3,"last_rebalance":{"bytes_moved":88293,"bytes_total":88293,
             "duration_ms":337,"keys_moved":4647,"to":4},"router":{"complete":true,
             "write_pause":{"count":2,"max_ms":9.5,"p50_ms":1.0,"p99_ms":7.5}}}"#;
-        let moved = of_status(text, 1.5, Vec::new()).unwrap();
+        let run = Run { seconds: 1.5, cpu_seconds: 0.1, seen: Vec::new() };
+        let moved = of_status(text, run.clone()).unwrap();
         assert_eq!((moved.keys, moved.bytes, moved.own_seconds), (4_647, 88_293, Some(0.337)));
         assert_eq!(moved.pause_ms, Some((7.5, 9.5)));
         let none = text.replace("\"last_rebalance\"", "\"no_rebalance\"");
-        assert!(of_status(&none, 1.5, Vec::new()).is_err());
+        assert!(of_status(&none, run).is_err());
     }
 
     #[test]
@@ -306,7 +329,10 @@ mod tests {
         let cases = [case(true, ours, moved(300, 10.0, Vec::new()))];
         let csv = csv(&cases);
         let columns: Vec<usize> = csv.lines().map(|line| line.split(',').count()).collect();
-        assert_eq!(columns, [14, 14, 14], "{csv}");
-        assert!(text(&cases).contains("| 5.00 (5.00, 5.00) "), "{}", text(&cases));
+        assert_eq!(columns, [15, 15, 15], "{csv}");
+        let idle = [case(false, moved(300, 2.0, Vec::new()), moved(300, 10.0, Vec::new()))];
+        for (cases, part) in [(&cases, "| 5.00 (5.00, 5.00) "), (&idle, "| 10.0, 10.0 ")] {
+            assert!(text(cases).contains(part), "{part} in {}", text(cases));
+        }
     }
 }

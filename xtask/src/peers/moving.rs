@@ -12,9 +12,9 @@ use anyhow::{Context, ensure};
 use super::benchmark::KEY_BYTES;
 use super::cell::Durability;
 use super::connection::{Connection, Reply, Route, write_all};
-use super::moves::{Case, Move, Seen, of_status};
+use super::moves::{Case, Move, Run, of_status};
 use super::options::Options;
-use super::processes::{Process, free_ports, output_of};
+use super::processes::{Process, cpu_seconds, free_ports, output_of};
 use super::protocol::SLOTS;
 use super::sides::{redis, ringkv};
 use super::traffic::Traffic;
@@ -83,19 +83,25 @@ impl Task<'_> {
         Ok(())
     }
 
-    /// Runs the command that moves data, with traffic if there shall be any: how long it took, and
-    /// what clients saw.
-    fn run(&self, route: &Route, command: &mut Command) -> anyhow::Result<(f64, Vec<Seen>)> {
+    /// Runs the command that moves data, with traffic if there shall be any. Which processes there
+    /// are is asked before and after.
+    fn run(
+        &self,
+        route: &Route,
+        command: &mut Command,
+        processes: impl Fn() -> Vec<u32>,
+    ) -> anyhow::Result<Run> {
         let traffic = self.loaded.then(|| {
             let mut traffic = Traffic::start(route, self.options.keys, self.value_bytes);
             sleep(Duration::from_secs_f64(self.options.seconds));
             traffic.next_phase();
             traffic
         });
-        let began = Instant::now();
+        let (used, began) = (cpu_seconds(&processes())?, Instant::now());
         output_of(command, MOVED_WITHIN)?;
         let seconds = began.elapsed().as_secs_f64();
-        Ok((seconds, traffic.map_or(Ok(Vec::new()), Traffic::end)?))
+        let seen = traffic.map_or(Ok(Vec::new()), Traffic::end)?;
+        Ok(Run { seconds, cpu_seconds: cpu_seconds(&processes())? - used, seen })
     }
 }
 
@@ -106,10 +112,10 @@ fn ours(program: &Path, task: &Task) -> anyhow::Result<Move> {
     let url = format!("http://127.0.0.1:{http}");
     let mut scale = Command::new(program);
     scale.args(["scale", &(SERVERS + 1).to_string(), "--url", &url]);
-    let (seconds, seen) = task.run(&route, &mut scale).context("ringkv")?;
+    let run = task.run(&route, &mut scale, || side.all()).context("ringkv")?;
     let mut status = Command::new(program);
     status.args(["status", "--json", "--url", &url]);
-    of_status(&output_of(&mut status, AGREES_WITHIN)?, seconds, seen)
+    of_status(&output_of(&mut status, AGREES_WITHIN)?, run)
 }
 
 fn theirs(_: &Path, task: &Task) -> anyhow::Result<Move> {
@@ -137,12 +143,13 @@ fn theirs(_: &Path, task: &Task) -> anyhow::Result<Move> {
     let slots = (SLOTS / (SERVERS + 1)).to_string();
     let mut reshard = redis_cli("reshard", &[&address(first)]);
     reshard.args(["--cluster-from", "all", "--cluster-to", &id, "--cluster-slots", &slots]);
-    let (seconds, seen) = task.run(&route, &mut reshard).context("redis")?;
+    let pids = || masters.iter().map(Process::id).collect();
+    let run = task.run(&route, &mut reshard, pids).context("redis")?;
     let keys = text_of(Connection::open(*empty)?.ask(&[b"DBSIZE"])?)?;
     let keys: u64 = keys.parse().with_context(|| format!("DBSIZE {keys}"))?;
     ensure!(keys > 0, "redis-cli --cluster reshard has moved nothing");
     let bytes = keys * (KEY_BYTES + u64::from(task.value_bytes));
-    Ok(Move { keys, bytes, seconds, own_seconds: None, pause_ms: None, seen })
+    Ok(Move { keys, bytes, run, own_seconds: None, pause_ms: None })
 }
 
 fn redis_cli(what: &str, words: &[&str]) -> Command {

@@ -15,6 +15,9 @@ use super::processes::{Process, children_of, free_ports, pin};
 pub(crate) const READY_WITHIN: Duration = Duration::from_secs(60);
 /// What `ringkv local` prints then.
 const READY: &str = "ringkv is ready";
+/// The first arguments of its children.
+const NODE: &str = "node";
+const ROUTER: &str = "router";
 
 /// One side.
 pub(crate) struct Side {
@@ -40,6 +43,16 @@ impl Side {
     pub(crate) fn owning(mut self, processes: Vec<Process>) -> Self {
         self.processes.extend(processes);
         self
+    }
+
+    /// Every process, and servers that have joined since the start.
+    pub(crate) fn all(&self) -> Vec<u32> {
+        let mut all: Vec<u32> = self.front.iter().chain(&self.servers).copied().collect();
+        for owned in &self.processes {
+            let children = children_of(owned.id(), NODE);
+            all.extend(children.iter().filter(|pid| !self.servers.contains(pid)));
+        }
+        all
     }
 
     /// Pins what is in front and the servers to their processors.
@@ -70,8 +83,8 @@ pub(crate) fn ringkv(
     arguments.extend(words.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]));
     let mut local = Process::start("ringkv", parent, program, &arguments)?;
     local.wait_until(READY, READY_WITHIN, |local| local.output().contains(READY))?;
-    let front = children_of(local.id(), "router");
-    let mut servers = children_of(local.id(), "node");
+    let front = children_of(local.id(), ROUTER);
+    let mut servers = children_of(local.id(), NODE);
     anyhow::ensure!(
         front.len() == 1 && servers.len() == nodes,
         "ringkv local runs other processes"
