@@ -127,6 +127,11 @@ fn cells(
         let (median, max) = (idle.median * 100.0, idle.max * 100.0);
         println!("sides without load used {median:.1} % of a processor, {max:.1} % at the most");
     }
+    let bound = rows::bound_by_client(names, rows, options.client_threads);
+    if !bound.is_empty() {
+        println!("the client had no time left, so that it may be what was measured:");
+        bound.iter().for_each(|line| println!("  {line}"));
+    }
     show_missed(&missed);
     if let Some(path) = &options.csv {
         write(path, &table::csv(names, rows))?;
@@ -217,7 +222,10 @@ fn conditions(program: &Path, options: &Options) -> anyhow::Result<Vec<String>> 
         nutcracker.unwrap_or("nutcracker").to_owned(),
     ];
     if options.what != What::Moving {
-        lines.push(format!("{rounds} rounds of about {seconds} s, {keys} keys"));
+        lines.push(format!(
+            "{rounds} rounds of about {seconds} s, {keys} keys, threads of the client: {}",
+            options.client_threads
+        ));
         lines.push(match &options.pin {
             None => "nothing is pinned".to_owned(),
             Some(Pin { client, proxy, servers }) => {

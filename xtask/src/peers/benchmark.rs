@@ -8,9 +8,6 @@ use super::cell::Cell;
 pub(crate) const KEY_BYTES: u64 = 16;
 /// The fewest and most requests of one round.
 const REQUESTS: (u64, u64) = (100, 50_000_000);
-/// Connections from which on a second thread of the client helps.
-const THREADS_FROM: u32 = 2;
-
 /// What one run of redis-benchmark says.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Outcome {
@@ -22,8 +19,20 @@ pub(crate) struct Outcome {
     pub(crate) p99_ms: f64,
 }
 
-/// The arguments for a cell on that port, with so many requests over so many keys.
-pub(crate) fn arguments(cell: &Cell, port: u16, requests: u64, keys: u64) -> Vec<String> {
+/// How long a trial has to take that tells enough. With more threads than one redis-benchmark looks
+/// four times a second whether all is done, so that its times are multiples of 250 ms.
+pub(crate) fn trial_seconds(threads: u16) -> f64 {
+    if threads > 1 { 2.0 } else { 0.15 }
+}
+
+/// The arguments for a cell on that port: requests over keys, by threads of the client.
+pub(crate) fn arguments(
+    cell: &Cell,
+    port: u16,
+    requests: u64,
+    keys: u64,
+    threads: u16,
+) -> Vec<String> {
     let mut words: Vec<String> =
         ["-h", "127.0.0.1", "--csv", "--precision", "3"].map(str::to_owned).to_vec();
     let mut put = |flag: &str, value: String| words.extend([flag.to_owned(), value]);
@@ -34,8 +43,10 @@ pub(crate) fn arguments(cell: &Cell, port: u16, requests: u64, keys: u64) -> Vec
     put("-d", cell.value_bytes.to_string());
     put("-r", keys.to_string());
     put("-n", requests.to_string());
-    if cell.connections >= THREADS_FROM {
-        put("--threads", "2".to_owned());
+    // With as many threads as connections at the most, each has something to do.
+    let threads = u32::from(threads).min(cell.connections);
+    if threads > 1 {
+        put("--threads", threads.to_string());
     }
     words
 }
@@ -118,10 +129,13 @@ mod tests {
     }
 
     #[test]
-    fn one_connection_has_one_thread() {
-        let of = |text: &str| arguments(&Cell::parse(text).unwrap(), 7, 1_000, 99).join(" ");
-        let one = of("get-beside-set,1,16,256");
+    fn more_threads_are_asked_for_and_never_more_than_connections() {
+        let of = |text: &str, threads| {
+            arguments(&Cell::parse(text).unwrap(), 7, 1_000, 99, threads).join(" ")
+        };
+        let one = of("get-beside-set,1,16,256", 2);
         assert!(one.ends_with("-p 7 -t get -c 1 -P 16 -d 256 -r 99 -n 1000"), "{one}");
-        assert!(of("set,50,1,16").ends_with("--threads 2"));
+        assert!(!of("set,50,1,16", 1).contains("--threads"));
+        assert!(of("set,50,1,16", 2).ends_with("--threads 2"));
     }
 }

@@ -8,7 +8,7 @@ use super::rows::Row;
 /// Connections with which a SET that waits for the disk shares its fsync with many.
 const SHARED_FSYNC_FROM: u32 = 50;
 
-/// The least ratio to that side, counted from 1: the peer; 2: the servers without anything in front.
+/// The least ratio to that side; 1 is the peer, 2 the servers without anything in front.
 pub(crate) fn goal(what: What, durability: Durability, cell: &Cell, side: usize) -> Option<f64> {
     match (what, side) {
         (What::Path, 1) => path(durability, cell),

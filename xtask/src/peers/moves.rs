@@ -266,7 +266,8 @@ pub(crate) fn csv(cases: &[Case]) -> String {
 
 /// All of it.
 pub(crate) fn json(cases: &[Case], conditions: &[String], missed: &[String]) -> Value {
-    json!({ "sides": ["ringkv", "redis"], "conditions": conditions, "cases": cases, "missed": missed })
+    let sides = ["ringkv", "redis"];
+    json!({ "sides": sides, "conditions": conditions, "cases": cases, "missed": missed })
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ ringkv beside programs that do the like, on this machine, in one run. Absolute f
 machine to machine: the ratios count.
 
   path     the whole path: ringkv with 5 servers, and nutcracker (MD5, ketama) before 5 redis-server
-           with an append-only file; the same durability on both sides
+           with append-only files; the same durability on both sides
   router   what is in front alone: ringkv's router and nutcracker before the same redis-servers,
            which keep nothing on disk; and one of these servers with nothing before it
   moving   from 3 servers to 4: `ringkv scale 4`, and `redis-cli --cluster reshard` to an empty
@@ -28,14 +28,17 @@ meanwhile is said. Nothing is pinned unless --pin says so.
   --seconds S          about how long a round takes; the number of requests follows from a trial on
                        each side [default: 2]
   --quick              a few cells and keys, to see that all of it works
-  --cell CELL          this cell instead of all: KIND,CONNECTIONS,PIPELINE,BYTES as in set,50,16,256;
+  --cell CELL          this cell instead of all, KIND,CONNECTIONS,PIPELINE,BYTES: set,50,16,256;
                        kinds are set, get and get-beside-set (GETs, while 8 more connections SET);
                        may be repeated
   --durability D       everysec or always instead of both; of moving everysec [default] or always
   --value BYTES        moving: values of this size instead of 100 and of 1024 bytes
-  --keys N             keys that are there, and are chosen from [default: 1000000; --quick 50000]
+  --keys N             keys that are there, and are chosen from [default: 1000000, --quick 50000]
   --servers N          router: how many servers [default: 5]
   --router-threads N   router: threads of ringkv's router, nutcracker has 1 [default: its own]
+  --client-threads N   path, router: threads of redis-benchmark [default: 1]. With more than 1 its
+                       times are multiples of 250 ms: give long --seconds. Cells in which the
+                       client has no time left are listed
   --pin C/P/S          processors of the client, of what is in front, of the servers, each a list
                        for taskset, as in 0/1/0-1
   --program FILE       ringkv [default: the release build, which is made first]
@@ -110,6 +113,8 @@ pub(crate) struct Options {
     pub(crate) servers: u16,
     /// Threads of ringkv's router.
     pub(crate) router_threads: Option<u16>,
+    /// Threads of redis-benchmark.
+    pub(crate) client_threads: u16,
     /// Processors, where they were named.
     pub(crate) pin: Option<Pin>,
     /// Where every round goes as a line.
@@ -144,6 +149,9 @@ impl Options {
                 "--router-threads" => {
                     options.router_threads = Some(within(flag, value()?, 1, 64)? as u16);
                 }
+                "--client-threads" => {
+                    options.client_threads = within(flag, value()?, 1, 64)? as u16;
+                }
                 "--pin" => options.pin = Some(pin(value()?)?),
                 "--program" => options.program = Some(value()?.into()),
                 "--csv" => options.csv = Some(value()?.into()),
@@ -172,6 +180,7 @@ impl Options {
             keys: 0,
             servers: 5,
             router_threads: None,
+            client_threads: 1,
             pin: None,
             csv: None,
             json: None,
@@ -192,6 +201,7 @@ impl Options {
             self.router_threads.is_none() || self.what == What::Router,
             "--router-threads is of router; ringkv local starts its router itself"
         );
+        ensure!(self.client_threads == 1 || !moving, "--client-threads is of path and router");
         ensure!(self.pin.is_none() || !moving, "--pin is of path and router");
         Ok(())
     }
@@ -250,11 +260,11 @@ mod tests {
 
     #[test]
     fn flags_are_read() {
-        let line = "router --cell set,1,1,1 --pin 0/1/0-1 --router-threads 1 --seconds 0.5";
+        let line = "router --cell set,1,1,1 --pin 0/1/0-1 --router-threads 1 --client-threads 2";
         let options = parse(line).unwrap().unwrap();
         assert_eq!(options.cells, [Cell::parse("set,1,1,1").unwrap()]);
         assert_eq!(options.pin.unwrap().servers, "0-1");
-        assert_eq!((options.router_threads, options.seconds), (Some(1), 0.5));
+        assert_eq!((options.router_threads, options.client_threads), (Some(1), 2));
     }
 
     #[test]

@@ -109,14 +109,30 @@ pub(crate) fn free_ports(n: usize) -> anyhow::Result<Vec<u16>> {
     ports.collect()
 }
 
+/// A command that has succeeded.
+pub(crate) struct Ended {
+    /// What it has printed.
+    pub(crate) printed: String,
+    /// Its processor time, up to a moment before its end.
+    pub(crate) cpu_seconds: f64,
+}
+
 /// Runs a command to its end and returns what it printed; ends it if it takes longer.
 pub(crate) fn output_of(command: &mut Command, within: Duration) -> anyhow::Result<String> {
+    Ok(run(command, within)?.printed)
+}
+
+/// The same, with its cost.
+pub(crate) fn run(command: &mut Command, within: Duration) -> anyhow::Result<Ended> {
     let mut printed = tempfile::tempfile().context("no temporary file")?;
     let mut said = tempfile::tempfile().context("no temporary file")?;
     let child = command.stdin(Stdio::null()).stdout(printed.try_clone()?).stderr(said.try_clone()?);
     let mut child = child.spawn().with_context(|| format!("cannot start {command:?}"))?;
-    let began = Instant::now();
+    let (began, mut cpu_seconds) = (Instant::now(), 0.0);
     let status = loop {
+        if let Some(stat) = stat_of(child.id()) {
+            cpu_seconds = stat.cpu_seconds;
+        }
         match child.try_wait() {
             Ok(Some(status)) => break status,
             Ok(None) if began.elapsed() < within => sleep(BETWEEN_LOOKS),
@@ -130,7 +146,7 @@ pub(crate) fn output_of(command: &mut Command, within: Duration) -> anyhow::Resu
     };
     let (printed, said) = (text_of(&mut printed)?, text_of(&mut said)?);
     ensure!(status.success(), "{command:?}: {status}: {} {}", printed.trim(), said.trim());
-    Ok(printed)
+    Ok(Ended { printed, cpu_seconds })
 }
 
 fn text_of(file: &mut File) -> anyhow::Result<String> {

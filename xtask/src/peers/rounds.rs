@@ -10,14 +10,13 @@ use anyhow::Context;
 use super::benchmark::{self, Outcome};
 use super::cell::{Cell, Durability, Kind};
 use super::options::Options;
-use super::processes::{Process, cpu_seconds, output_of};
+use super::processes::{Process, cpu_seconds, run};
 use super::rows::{Row, Sample};
 use super::sides::Side;
 
-/// Requests of each connection in the first trial, and the time from which a trial tells enough.
+/// Requests of each connection in the first trial, and how many there are at the most.
 const TRIAL_REQUESTS: u64 = 4;
-const TRIAL_SECONDS: f64 = 0.15;
-const TRIALS_MAX: u32 = 4;
+const TRIALS_MAX: u32 = 6;
 /// A run may take so many times as long as was aimed at, and this besides.
 const PATIENCE: f64 = 30.0;
 const PATIENCE_BESIDES: Duration = Duration::from_secs(60);
@@ -35,9 +34,9 @@ pub(crate) fn measure(
     options: &Options,
     directory: &Path,
 ) -> anyhow::Result<Row> {
-    let run = Run { sides, cell, options, directory };
+    let each = Run { sides, cell, options, directory };
     let rates: Vec<f64> =
-        sides.iter().map(|side| run.trial(side)).collect::<anyhow::Result<_>>()?;
+        sides.iter().map(|side| each.trial(side)).collect::<anyhow::Result<_>>()?;
     let requests = benchmark::requests_for(options.seconds, &rates, cell);
     let mut rounds = Vec::new();
     for round in 0..options.rounds {
@@ -48,7 +47,7 @@ pub(crate) fn measure(
         let mut samples = Vec::new();
         for index in order {
             let side = sides.get(index).context("no such side")?;
-            samples.push((index, run.round(side, requests)?));
+            samples.push((index, each.round(side, requests)?));
         }
         samples.sort_by_key(|(index, _)| *index);
         rounds.push(samples.into_iter().map(|(_, sample)| sample).collect());
@@ -68,10 +67,10 @@ impl Run<'_> {
     fn trial(&self, side: &Side) -> anyhow::Result<f64> {
         let at_once = u64::from(self.cell.connections) * u64::from(self.cell.pipeline);
         let mut requests = (at_once * TRIAL_REQUESTS).max(1_000);
-        let mut rate = 0.0;
+        let (mut rate, enough) = (0.0, benchmark::trial_seconds(self.options.client_threads));
         for _ in 0..TRIALS_MAX {
-            rate = self.benchmark(side, requests)?.per_second;
-            if requests as f64 / rate.max(1.0) >= TRIAL_SECONDS {
+            rate = self.benchmark(side, requests)?.0.per_second;
+            if requests as f64 / rate.max(1.0) >= enough {
                 break;
             }
             requests *= 8;
@@ -92,7 +91,7 @@ impl Run<'_> {
             groups.iter().map(|pids| cpu_seconds(pids)).collect()
         };
         let (before, began) = (used()?, Instant::now());
-        let outcome = self.benchmark(side, requests)?;
+        let (outcome, client) = self.benchmark(side, requests)?;
         let (seconds, after) = (began.elapsed().as_secs_f64(), used()?);
         let spent: Vec<f64> =
             after.iter().zip(&before).map(|(after, before)| after - before).collect();
@@ -104,26 +103,33 @@ impl Run<'_> {
             proxy_cpu_seconds: spent(0),
             servers_cpu_seconds: spent(1),
             idle_share: spent(2) / seconds.max(1e-3),
+            client_share: client * outcome.per_second / requests as f64,
         })
     }
 
-    fn benchmark(&self, side: &Side, requests: u64) -> anyhow::Result<Outcome> {
+    /// What redis-benchmark says, and its processor time.
+    fn benchmark(&self, side: &Side, requests: u64) -> anyhow::Result<(Outcome, f64)> {
         let beside = match self.cell.kind {
             Kind::GetBesideSet => Some(self.start_beside(side)?),
             Kind::Set | Kind::Get => None,
         };
-        let words = benchmark::arguments(self.cell, side.port, requests, self.options.keys);
+        let threads = self.options.client_threads;
+        let words =
+            benchmark::arguments(self.cell, side.port, requests, self.options.keys, threads);
         let within = Duration::from_secs_f64(self.options.seconds * PATIENCE) + PATIENCE_BESIDES;
         let (program, words) = self.as_client(words);
-        let printed = output_of(Command::new(program).args(words), within);
-        let printed = printed.with_context(|| format!("{}, {}", side.name, self.cell))?;
+        let ended = run(Command::new(program).args(words), within);
+        let ended = ended.with_context(|| format!("{}, {}", side.name, self.cell))?;
         drop(beside);
-        benchmark::parse(&printed).with_context(|| format!("{}, {}", side.name, self.cell))
+        let outcome = benchmark::parse(&ended.printed);
+        let outcome = outcome.with_context(|| format!("{}, {}", side.name, self.cell))?;
+        Ok((outcome, ended.cpu_seconds))
     }
 
     fn start_beside(&self, side: &Side) -> anyhow::Result<Process> {
         let set = Cell { kind: Kind::Set, connections: BESIDE_CONNECTIONS, ..*self.cell };
-        let mut words = benchmark::arguments(&set, side.port, REQUESTS_OF_LOOP, self.options.keys);
+        let mut words =
+            benchmark::arguments(&set, side.port, REQUESTS_OF_LOOP, self.options.keys, 1);
         words.push("-l".to_owned());
         let (program, words) = self.as_client(words);
         let beside = Process::start("beside", self.directory, Path::new(&program), &words)?;

@@ -4,12 +4,13 @@
 //! Servers of ringkv refuse keys that their ring gives to others, so nutcracker, whose ring is
 //! another one, cannot stand before several of them. A redis-server refuses nothing, and the router
 //! takes it for a server of its own if it answers like one. Each redis-server here has two commands
-//! that nothing else uses under other names: MSET answers the router's greeting, `RINGKV.HELLO` with
-//! four arguments, by a status; GETEX answers its question what the server owns, `RINGKV.WATCH 0`,
-//! by what is written under the key 0. That key goes away when the router knows its ring, so that it
-//! does not ask over and over: it keeps to what it was told last. Which servers there are it learns
-//! from a coordinator of this task, see [`super::coordinator`]. Each of the two in front keeps to a
-//! ring of its own and finds what it has written; the servers do the same work for both, in memory.
+//! that nothing else uses under other names: MSET answers the router's greeting, `RINGKV.HELLO`
+//! with four arguments, by a status; GETEX answers its question what the server owns,
+//! `RINGKV.WATCH 0`, by what is written under the key 0. That key goes away when the router knows
+//! its ring, so that it does not ask over and over: it keeps to what it was told last, and tries
+//! again once a second. Which servers there are it learns from a coordinator of this task, see
+//! [`super::coordinator`]. Each of the two in front keeps to a ring of its own and finds what it has
+//! written; the servers do the same work for both, in memory.
 //!
 //! All of the client, what is in front and the servers share the processors of the machine. With
 //! five servers a front saves what a client that talks to five would need, which a client of one

@@ -20,6 +20,8 @@ pub(crate) struct Sample {
     pub(crate) servers_cpu_seconds: f64,
     /// The share of one processor that all sides which had no load used meanwhile.
     pub(crate) idle_share: f64,
+    /// The share of one processor that the client used.
+    pub(crate) client_share: f64,
 }
 
 /// A cell with all its rounds.
@@ -56,6 +58,23 @@ impl Row {
     }
 }
 
+/// From this share on a thread of the client has no time left: it may be what is measured.
+const BUSY: f64 = 0.9;
+
+/// Cells in which a client of so many threads may be what holds a side back.
+pub(crate) fn bound_by_client(names: &[&str], rows: &[Row], threads: u16) -> Vec<String> {
+    let mut bound = Vec::new();
+    for row in rows {
+        for (side, name) in names.iter().enumerate() {
+            let share = row.median(side, |sample| sample.client_share);
+            if share >= BUSY * f64::from(threads) {
+                bound.push(format!("{} {} on {name}", row.durability.name(), row.cell));
+            }
+        }
+    }
+    bound
+}
+
 /// The most that idle sides have used of a processor in some round, and in the middle.
 pub(crate) fn idle(rows: &[Row]) -> Option<Spread> {
     let rounds = rows.iter().flat_map(|row| row.rounds.iter().flatten());
@@ -75,6 +94,7 @@ pub(super) mod tests {
             proxy_cpu_seconds: 1.0,
             servers_cpu_seconds: 3.0,
             idle_share: 0.01,
+            client_share: 0.4,
         };
         let rounds =
             rates.iter().map(|(ours, theirs)| vec![sample(*ours), sample(*theirs)]).collect();
@@ -88,6 +108,16 @@ pub(super) mod tests {
         assert_eq!(row.ratio(1), Some(Spread { min: 1.0, median: 2.0, max: 3.0 }));
         assert_eq!(row.ratio(2), None);
         assert_eq!(row.median(1, |sample| sample.per_second), 10.0);
+    }
+
+    #[test]
+    fn a_busy_client_is_told() {
+        let mut rows = [row(Durability::Always, "set,50,1,16", &[(1.0, 1.0)])];
+        let names = ["ringkv", "nutcracker"];
+        assert!(bound_by_client(&names, &rows, 1).is_empty());
+        rows[0].rounds[0][1].client_share = 0.95;
+        assert_eq!(bound_by_client(&names, &rows, 1), ["always set,50,1,16 on nutcracker"]);
+        assert!(bound_by_client(&names, &rows, 2).is_empty());
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub(crate) fn markdown(heads: &[String], lines: &[Vec<String>]) -> String {
 /// Every round as a line.
 pub(crate) fn csv(names: &[&str], rows: &[Row]) -> String {
     let mut text = "durability,kind,connections,pipeline,value_bytes,requests,round,side,\
-                    per_second,p50_ms,p99_ms,front_cpu_s,servers_cpu_s,idle_share\n"
+                    per_second,p50_ms,p99_ms,front_cpu_s,servers_cpu_s,idle_share,client_share\n"
         .to_owned();
     for row in rows {
         for (round, samples) in row.rounds.iter().enumerate() {
@@ -89,10 +89,10 @@ pub(crate) fn csv(names: &[&str], rows: &[Row]) -> String {
 
 fn figures(sample: &Sample) -> String {
     let Sample { per_second, p50_ms, p99_ms, .. } = sample;
-    let Sample { proxy_cpu_seconds, servers_cpu_seconds, idle_share, .. } = sample;
+    let Sample { proxy_cpu_seconds, servers_cpu_seconds, idle_share, client_share, .. } = sample;
     format!(
         "{per_second:.2},{p50_ms:.3},{p99_ms:.3},{proxy_cpu_seconds:.2},{servers_cpu_seconds:.2},\
-         {idle_share:.4}"
+         {idle_share:.4},{client_share:.3}"
     )
 }
 
@@ -159,7 +159,7 @@ mod tests {
         assert!(lines.iter().all(|line| line.split(',').count() == columns), "{text}");
         assert_eq!(
             lines[4],
-            "everysec,get,1,16,256,500000,2,nutcracker,100.00,0.500,2.000,1.00,3.00,0.0100"
+            "everysec,get,1,16,256,500000,2,nutcracker,100.00,0.500,2.000,1.00,3.00,0.0100,0.400"
         );
     }
 

@@ -1,5 +1,5 @@
-//! Shell. Traffic while data moves: connections in a closed loop, half GET and half SET of keys that
-//! are there, the same for ringkv and for a Redis Cluster, whose redirections it follows.
+//! Shell. Traffic while data moves: connections in a closed loop, half GET and half SET of keys
+//! that are there, the same for ringkv and for a Redis Cluster, whose redirections it follows.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
