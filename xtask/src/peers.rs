@@ -47,6 +47,8 @@ const PROGRAMS: [(&str, &str); 6] = [
     ("setpriv", "util-linux"),
     ("taskset", "util-linux"),
 ];
+/// How the directories of data begin; the process follows.
+const PREFIX: &str = "peers-";
 const VERSION_WITHIN: Duration = Duration::from_secs(10);
 
 /// What has been found so far.
@@ -82,7 +84,9 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
     let program = program(&options)?;
     let parent = release::target_directory();
     fs::create_dir_all(&parent).with_context(|| parent.display().to_string())?;
-    let directory = tempfile::Builder::new().prefix("peers-").tempdir_in(&parent);
+    remove_leftovers(&parent);
+    let prefix = format!("{PREFIX}{}-", std::process::id());
+    let directory = tempfile::Builder::new().prefix(&prefix).tempdir_in(&parent);
     let directory = directory.with_context(|| format!("no directory in {}", parent.display()))?;
     let conditions = conditions(&program, &options)?;
     conditions.iter().for_each(|line| println!("{line}"));
@@ -178,6 +182,19 @@ fn program(options: &Options) -> anyhow::Result<PathBuf> {
     }
     release::build(&mut Report::new(), crate::suite::Options::default())?;
     Ok(release::program("ringkv"))
+}
+
+/// Removes what earlier runs have left behind that were ended by a signal.
+fn remove_leftovers(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let rest = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        let pid = rest.and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+        if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            // What cannot be removed is no harm to this run.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// Installs what is missing, where that is possible.

@@ -18,11 +18,13 @@ machine to machine: the ratios count.
   router   what is in front alone: ringkv's router and nutcracker before the same redis-servers,
            which keep nothing on disk; and one of these servers with nothing before it
   moving   from 3 servers to 4: `ringkv scale 4`, and `redis-cli --cluster reshard` to an empty
-           master of a Redis Cluster; without a load, and with one
+           master of a Redis Cluster; without a load, and with one. Ratios are of whole commands,
+           goals in MB/s of the time that ringkv itself counts
 
 The commands of redis-benchmark are the same on all sides; rounds alternate, and the order of the
 sides is reversed each round. All sides are up all the time, one has load; what the others use
-meanwhile is said. Nothing is pinned unless --pin says so.
+meanwhile is said. Nothing is pinned unless --pin says so. With all cells, path takes about three
+quarters of an hour and router half of that and more.
 
   --rounds N           rounds of each cell [default: 5; of moving 3]
   --seconds S          about how long a round takes; the number of requests follows from a trial on

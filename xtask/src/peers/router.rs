@@ -9,8 +9,8 @@
 //! `RINGKV.WATCH 0`, by what is written under the key 0. That key goes away when the router knows
 //! its ring, so that it does not ask over and over: it keeps to what it was told last, and tries
 //! again once a second. Which servers there are it learns from a coordinator of this task, see
-//! [`super::coordinator`]. Each of the two in front keeps to a ring of its own and finds what it has
-//! written; the servers do the same work for both, in memory.
+//! [`super::coordinator`]. Each of the two in front keeps to a ring of its own and finds what it
+//! has written; the servers do the same work for both, in memory.
 //!
 //! All of the client, what is in front and the servers share the processors of the machine. With
 //! five servers a front saves what a client that talks to five would need, which a client of one
