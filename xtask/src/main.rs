@@ -7,6 +7,7 @@ mod foreign;
 mod fuzz;
 mod model;
 mod operator_faults;
+mod peers;
 mod planted;
 mod porcupine;
 mod redis_tools;
@@ -35,6 +36,7 @@ const TASKS: &[(&str, &str)] = &[
         "what others wrote for Redis, against ringkv: --commands N, --seed S, words of names",
     ),
     ("fuzz", "the targets of fuzz/, those that are named or all, for `--seconds N` each"),
+    ("peers", "ringkv beside programs that do the like: path, router or moving; see --help of it"),
     ("planted", "which tier of tests catches which known bug, and how soon"),
     ("porcupine", "a second opinion on made-up histories, or on those that a failed run has kept"),
     ("crash", "the storage crash tests; flags such as --kills 1000 --power-losses 100 --seed 7"),
@@ -66,6 +68,7 @@ fn run(arguments: Vec<String>) -> anyhow::Result<()> {
         "e2e" => e2e::run(&flags),
         "foreign" => foreign::run(&flags),
         "fuzz" => fuzz::run(&flags),
+        "peers" => peers::run(&flags),
         "planted" => planted::run(&flags),
         "porcupine" => porcupine::run(&flags),
         "crash" => crash::run(&flags),

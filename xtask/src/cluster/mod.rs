@@ -21,7 +21,7 @@ mod requirements;
 #[cfg(test)]
 mod tests;
 mod up;
-mod wait;
+pub(crate) mod wait;
 
 use std::fs;
 use std::path::{Path, PathBuf};
