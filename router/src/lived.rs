@@ -1,4 +1,4 @@
-//! Pure. Time as one thread lives it: while the process was stopped, or had no processor, none went
+//! Shell. Time as one thread lives it: while the process was stopped, or had no processor, none went
 //! by. A server is not silent, and a command does not wait too long, while nobody was there to look.
 
 use std::cell::Cell;
@@ -21,13 +21,21 @@ pub(crate) struct LivedClock {
 }
 
 impl LivedClock {
-    /// Nothing is missed so far.
-    pub(crate) fn new(now: Instant) -> Self {
+    /// Begins now.
+    pub(crate) fn start() -> Self {
+        Self::start_at(Instant::now())
+    }
+
+    fn start_at(now: Instant) -> Self {
         Self { looked: Cell::new(now), missed: Cell::default() }
     }
 
-    /// The instant for the system's one. Whoever looks first after a gap notices it for all.
-    pub(crate) fn at(&self, now: Instant) -> Instant {
+    /// Now. Whoever looks first after a gap notices it for all.
+    pub(crate) fn now(&self) -> Instant {
+        self.at(Instant::now())
+    }
+
+    fn at(&self, now: Instant) -> Instant {
         let gap = now.saturating_duration_since(self.looked.replace(now));
         if gap > GAP_MAX {
             self.missed.set(self.missed.get() + gap.saturating_sub(LOOK_EVERY));
@@ -50,7 +58,7 @@ mod tests {
     #[test]
     fn time_goes_by_while_the_thread_runs() {
         let start = Instant::now();
-        let clock = LivedClock::new(start);
+        let clock = LivedClock::start_at(start);
         for n in 1..=100 {
             assert_eq!(clock.at(start + STEP * n), start + STEP * n);
         }
@@ -61,7 +69,7 @@ mod tests {
     #[test]
     fn a_pause_is_missed_whoever_looks_first() {
         let start = Instant::now();
-        let clock = LivedClock::new(start);
+        let clock = LivedClock::start_at(start);
         let before = clock.at(start + STEP);
         let pause = Duration::from_secs(12);
         let after = clock.at(start + STEP + pause);
@@ -75,7 +83,7 @@ mod tests {
     #[test]
     fn a_time_to_wake_is_one_of_the_system() {
         let start = Instant::now();
-        let clock = LivedClock::new(start);
+        let clock = LivedClock::start_at(start);
         let system = start + Duration::from_secs(7);
         let lived = clock.at(system);
         assert_eq!(clock.to_system(lived), system);

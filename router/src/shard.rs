@@ -73,7 +73,7 @@ impl Shard {
             metrics,
             counters,
             clock,
-            lived: LivedClock::new(Instant::now()),
+            lived: LivedClock::start(),
             resp_port,
             table: RefCell::default(),
             generation: Cell::new(0),
@@ -105,7 +105,7 @@ impl Shard {
 
     /// Now, by the clock of all waits of this thread; see [`LivedClock`].
     pub(crate) fn now(&self) -> Instant {
-        self.lived.at(Instant::now())
+        self.lived.now()
     }
 
     /// When to wake for an instant of [`Shard::now`].
