@@ -1,5 +1,6 @@
-//! Shell. Time as one thread lives it: while the process was stopped, or had no processor, none went
-//! by. A server is not silent, and a command does not wait too long, while nobody was there to look.
+//! Shell. Time as one thread lives it: while the process was stopped, or had no processor, none
+//! went by. A server is not silent, and a command does not wait too long, while nobody was there
+//! to look.
 
 use std::cell::Cell;
 use std::time::Duration;
