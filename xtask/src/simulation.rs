@@ -91,9 +91,6 @@ fn play(campaign: Campaign) -> anyhow::Result<()> {
     });
     let sums = sums.into_inner().unwrap_or_else(PoisonError::into_inner);
     println!("{}, {:.0} s", sums.line(), began.elapsed().as_secs_f64());
-    for failure in &sums.failures {
-        println!("{failure}");
-    }
     ensure!(sums.failures.is_empty(), "the simulation found {} violations", sums.failures.len());
     Ok(())
 }
@@ -188,7 +185,9 @@ impl Sums {
 
     fn fail(&mut self, seed: u64, why: &str) {
         let replay = format!("sim/target/debug/ringkv-sim --seed {seed} --trace");
-        self.failures.push(format!("seed {seed}: {why}\n    {replay}"));
+        let failure = format!("seed {seed}: {why}\n    {replay}");
+        println!("{failure}");
+        self.failures.push(failure);
     }
 
     fn line(&self) -> String {
