@@ -44,6 +44,8 @@ pub(crate) struct World {
     drawn: u128,
     random: u64,
     pub(crate) disk_free_bytes: u64,
+    /// So many counts of keys are not answered.
+    pub(crate) counts_lost: usize,
 }
 
 impl World {
@@ -72,7 +74,15 @@ impl World {
             drawn: 0,
             random: seed | 1,
             disk_free_bytes: 1 << 40,
+            counts_lost: 0,
         }
+    }
+
+    /// Whether this count of keys is not answered.
+    pub(crate) fn loses_count(&mut self) -> bool {
+        let is_lost = self.counts_lost > 0;
+        self.counts_lost -= usize::from(is_lost);
+        is_lost
     }
 
     /// So many nodes and a first document; nothing is granted yet.

@@ -198,6 +198,16 @@ async fn a_change_waits_for_space_at_its_receivers() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_lost_holds_up_no_change_for_long() {
+    let (nodes, coordinator) = cluster(2).await;
+    nodes.world().counts_lost = 1;
+    nodes.scale(&coordinator, 3).await.unwrap();
+    settled(&coordinator).await;
+    assert_eq!(nodes.world().document.members.len(), 3);
+    assert_eq!(nodes.world().counts_lost, 0, "a count was asked for");
+}
+
+#[tokio::test]
 async fn a_lost_document_is_rebuilt_from_the_nodes() {
     let (nodes, coordinator) = cluster(3).await;
     drop(coordinator);

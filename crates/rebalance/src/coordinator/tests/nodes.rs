@@ -144,6 +144,9 @@ async fn answer(
     body: Bytes,
 ) -> Response {
     tokio::task::yield_now().await;
+    if uri.path().ends_with("/count") && world.lock().unwrap().loses_count() {
+        return std::future::pending().await;
+    }
     let mut world = world.lock().unwrap();
     if world.down.contains(&name) || !world.nodes.contains_key(&name) {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
