@@ -40,7 +40,9 @@ mod kernel {
             let it_value = timespec(first.max(Duration::from_nanos(1)))?;
             let times = Itimerspec { it_interval: timespec(period.max(PERIOD_MIN))?, it_value };
             timerfd_settime(&timer, TimerfdTimerFlags::empty(), &times)?;
-            Ok(Self { timer: AsyncFd::register(timer)? })
+            #[expect(deprecated, reason = "sound for a descriptor that is owned, and never changed")]
+            let timer = AsyncFd::new(timer)?;
+            Ok(Self { timer })
         }
 
         /// Waits for the next time; at once if it was missed.
