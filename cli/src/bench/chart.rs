@@ -14,9 +14,9 @@ use crate::failure::Failure;
 /// Draw a chart of a CSV that `ringkv bench` has written.
 ///
 /// A sweep becomes latency and throughput over what was varied, with the median of several
-/// repetitions and whiskers from the least to the most; a timeline becomes the same over time, with
-/// the times of handoffs shaded; a table with the columns series,server,keys becomes bars beside the
-/// mean. Lines of the file that begin with `#` become the caption of the latter two.
+/// repetitions and whiskers from the least to the most; a timeline becomes the same over time,
+/// with the times of handoffs shaded; a table with the columns series,server,keys becomes bars
+/// beside the mean. Lines of the file that begin with `#` become the caption of the latter two.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct PlotArgs {

@@ -67,7 +67,8 @@ impl Cluster {
 
     fn spawn(servers: u16, durability: Option<Durability>) -> Result<Self, Failure> {
         let directory = tempfile::Builder::new().prefix("ringkv-bench-").tempdir();
-        let directory = directory.context("make a temporary directory").map_err(Failure::storage)?;
+        let directory =
+            directory.context("make a temporary directory").map_err(Failure::storage)?;
         let (resp, http) = ports()?;
         let log = File::create(directory.path().join("output"))
             .context("make a file for what the cluster prints")

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +26,9 @@ use super::watch::Watch;
 use crate::bars::Console;
 use crate::cluster_api::to_json;
 use crate::failure::Failure;
+
+/// A longer line than that is no header of ours.
+const HEADER_BYTES_MAX: u64 = 64 * 1024;
 
 /// One run in the JSON answer.
 #[derive(Debug, Serialize)]
@@ -178,9 +181,10 @@ fn failure(error: RunError) -> Failure {
 
 fn append(path: &Path, row: &Row) -> Result<(), Failure> {
     let added = || -> anyhow::Result<()> {
-        let existing = if path.exists() { fs::read_to_string(path)? } else { String::new() };
-        let text = table::append(&existing, row)?;
-        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+        let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+        let mut header = String::new();
+        BufReader::new((&file).take(HEADER_BYTES_MAX)).read_line(&mut header)?;
+        let text = table::append(&header, row)?;
         file.write_all(text.as_bytes())?;
         Ok(())
     };

@@ -74,7 +74,7 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "VARIABLE=A,B,…")]
     pub(super) sweep: Option<Sweep>,
     /// How often to measure each point
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = repetitions())]
     pub(super) repeat: u32,
     /// When a write is answered by the clusters of --sweep servers [default: always]
     #[arg(long, value_enum)]
@@ -98,6 +98,8 @@ pub(super) struct RunArgs {
 
 /// Requests of a run that does not say how long it is.
 const REQUESTS_DEFAULT: u64 = 100_000;
+/// More say nothing new.
+const REPETITIONS_MAX: i64 = 100;
 /// With so many processors a second thread is no hindrance to what is measured.
 const CPUS_FOR_TWO_THREADS: u64 = 4;
 
@@ -155,6 +157,11 @@ impl RunArgs {
             .map_err(|error| Failure::unavailable(format!("--password-file: {error}")))?;
         Ok(Some(Password::new(secret.reveal())))
     }
+}
+
+/// How often a point can be measured.
+fn repetitions() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=REPETITIONS_MAX)
 }
 
 /// Seconds with or without a fraction.

@@ -40,7 +40,10 @@ mod kernel {
             let it_value = timespec(first.max(Duration::from_nanos(1)))?;
             let times = Itimerspec { it_interval: timespec(period.max(PERIOD_MIN))?, it_value };
             timerfd_settime(&timer, TimerfdTimerFlags::empty(), &times)?;
-            #[expect(deprecated, reason = "sound for a descriptor that is owned, and never changed")]
+            #[expect(
+                deprecated,
+                reason = "sound for a descriptor that is owned, and never changed"
+            )]
             let timer = AsyncFd::new(timer)?;
             Ok(Self { timer })
         }

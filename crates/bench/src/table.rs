@@ -40,14 +40,14 @@ pub fn write<R: Serialize>(rows: &[R], header: bool) -> Result<String, TableErro
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// What to append to a file that begins with this text (empty for a new file).
+/// What to append to a file whose first line that is (nothing for a new file).
 ///
 /// # Errors
 /// The file has other columns.
-pub fn append<R: Serialize>(existing: &str, row: &R) -> Result<String, TableError> {
+pub fn append<R: Serialize>(first_line: &str, row: &R) -> Result<String, TableError> {
     let with_header = write(std::slice::from_ref(row), true)?;
     let (header, line) = with_header.split_once('\n').ok_or(TableError::Empty)?;
-    match existing.lines().next() {
+    match first_line.lines().next() {
         None => Ok(with_header),
         Some(first) if first == header => Ok(line.to_owned()),
         Some(_) => Err(TableError::OtherColumns),

@@ -229,7 +229,8 @@ async fn errors_are_counted_and_make_no_violations() {
 #[tokio::test]
 async fn lost_connections_come_back() {
     for rate in [None, Some(20_000)] {
-        let (target, _) = Server::start(Fault { hangs_up_every: Some(500), ..Fault::default() }).await;
+        let (target, _) =
+            Server::start(Fault { hangs_up_every: Some(500), ..Fault::default() }).await;
         let outcome = measure(&Plan { verify: true, rate, ..plan(&target) }).await.expect("a run");
         let lost = outcome.error_kinds.get("connection").copied().unwrap_or_default();
         assert!((3..=4).contains(&lost), "{outcome:?}");
@@ -253,7 +254,8 @@ async fn a_timeline_covers_the_run() {
 async fn what_keeps_a_run_from_beginning_is_said() {
     let password = Some("right");
     let (target, _) = Server::start(Fault { password, ..Fault::default() }).await;
-    let with = |word: &str| Plan { password: Some(Password::new(word.as_bytes())), ..plan(&target) };
+    let with =
+        |word: &str| Plan { password: Some(Password::new(word.as_bytes())), ..plan(&target) };
     let refused = measure(&with("wrong")).await.expect_err("refused").to_string();
     assert!(refused.contains("WRONGPASS") && refused.contains("--password-file"), "{refused}");
     assert_eq!(measure(&with("right")).await.expect("a run").errors, 0);

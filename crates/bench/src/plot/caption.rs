@@ -12,7 +12,11 @@ pub(crate) fn of_rows(rows: &[Row], swept: &str) -> String {
             parts.push(text);
         }
     };
-    add("target", shared(rows, "targets", |row| row.target.clone()));
+    let target = |row: &Row| match swept {
+        "servers" => "local clusters, each run a new one".to_owned(),
+        _ => row.target.clone(),
+    };
+    add("target", shared(rows, "targets", target));
     let servers = |row: &Row| row.servers.map(|count| count_of(count.into(), "server"));
     add("servers", shared(rows, "servers", |row| servers(row).unwrap_or_default()));
     add("clients", shared(rows, "clients", |row| count_of(row.clients.into(), "client")));

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::axis::{self, Scale};
 use super::font;
 use super::frame::{self, Entry, Mark, Panel, SMALL_SIZE, Side, Words, dashes};
-use super::scene::{Anchor, BLACK, SERIES, Scene};
+use super::scene::{Anchor, BLACK, SERIES, Scene, WHITE};
 
 /// The most series beside each other: as many as there are colours.
 pub const SERIES_MAX: usize = SERIES.len();
@@ -53,6 +53,7 @@ pub(crate) fn draw(rows: &[DistributionRow], caption: &str, title: Option<&str>)
         legend,
     };
     let (mut scene, panel) = frame::begin(&words);
+    let panel = panel.without_right_axis();
     let highest = rows.iter().map(|row| row.keys).fold(0.0, f64::max);
     let scale = Scale::from_zero(highest * 1.05);
     panel.value_axis(&mut scene, Side::Left, &scale, ("keys", BLACK), axis::short);
@@ -83,8 +84,9 @@ fn draw_bars(scene: &mut Scene, panel: &Panel, scale: &Scale, groups: &[Vec<f64>
             let top = panel.y(scale.place(*keys));
             scene.fill((x + 0.5, top), (x + width - 0.5, panel.bottom), colour, 1.0);
             if is_room {
-                let at = (x + width / 2.0, top - 8.0);
-                scene.text(&grouped(*keys), at, SMALL_SIZE, Anchor::Middle, BLACK);
+                // At the foot, where no line for the mean crosses it.
+                let at = (x + width / 2.0, panel.bottom - 10.0);
+                scene.text(&grouped(*keys), at, SMALL_SIZE, Anchor::Middle, WHITE);
             }
         }
     }

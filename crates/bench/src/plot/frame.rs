@@ -110,6 +110,11 @@ pub(crate) fn dashes(scene: &mut Scene, (from, to): (f64, f64), y: f64, colour: 
 }
 
 impl Panel {
+    /// The same, and the room of the axis that it does not have.
+    pub(crate) const fn without_right_axis(self) -> Self {
+        Self { right: WIDTH - 2.0 * EDGE, ..self }
+    }
+
     /// Where a share of the width is.
     pub(crate) fn x(&self, share: f64) -> f64 {
         self.left + share * (self.right - self.left)
@@ -233,5 +238,7 @@ fn wrap(text: &str, size: f64, room: f64) -> Vec<String> {
             lines.push(word.to_owned());
         }
     }
-    lines.into_iter().map(|line| fit(&line, size, room)).collect()
+    // A separator at a line's end or begin separates nothing.
+    let bare = |line: &String| line.trim_matches(['·', ' ']).to_owned();
+    lines.iter().map(bare).map(|line| fit(&line, size, room)).collect()
 }

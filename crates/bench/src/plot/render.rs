@@ -11,7 +11,7 @@ use plotters_bitmap::BitMapBackend;
 use plotters_svg::SVGBackend;
 
 use super::font::{FAMILY, Line};
-use super::scene::{Anchor, Colour, Scene, Shape, Text};
+use super::scene::{Anchor, Colour, Scene, Shape, Text, WHITE};
 
 /// Pixels of the PNG for one of the scene.
 const PNG_SCALE: u32 = 2;
@@ -28,7 +28,12 @@ pub struct RenderError(String);
 /// The scene as the text of an SVG file.
 pub(crate) fn svg(scene: &Scene) -> Result<String, RenderError> {
     let mut text = String::new();
-    draw(scene, 1.0, &mut SVGBackend::with_string(&mut text, size(scene, 1)))?;
+    let mut backend = SVGBackend::with_string(&mut text, size(scene, 1));
+    let white = Stroke { colour: WHITE, opacity: 1.0, width: 1 };
+    let whole = (pixel(scene.width), pixel(scene.height));
+    backend.draw_rect((0, 0), whole, &white, true).map_err(|error| failed(&error))?;
+    draw(scene, 1.0, &mut backend)?;
+    drop(backend);
     Ok(text)
 }
 
@@ -36,7 +41,8 @@ pub(crate) fn svg(scene: &Scene) -> Result<String, RenderError> {
 pub(crate) fn png(scene: &Scene) -> Result<Vec<u8>, RenderError> {
     let scale = PNG_SCALE * SAMPLES;
     let (wide, high) = size(scene, scale);
-    let mut fine = vec![255; 3 * wide as usize * high as usize];
+    // White, as paper.
+    let mut fine = vec![u8::MAX; 3 * wide as usize * high as usize];
     draw(scene, f64::from(scale), &mut BitMapBackend::with_buffer(&mut fine, (wide, high)))?;
     let pixels = shrink(&fine, wide as usize, high as usize);
     encode(&pixels, wide / SAMPLES, high / SAMPLES).map_err(|error| RenderError(error.to_string()))
@@ -78,11 +84,7 @@ fn encode(pixels: &[u8], wide: u32, high: u32) -> Result<Vec<u8>, png::EncodingE
 }
 
 fn draw<B: DrawingBackend>(scene: &Scene, scale: f64, backend: &mut B) -> Result<(), RenderError> {
-    let failed = |error: &dyn std::fmt::Display| RenderError(error.to_string());
     let at = |(x, y): (f64, f64)| (pixel(x * scale), pixel(y * scale));
-    let white = Stroke { colour: (255, 255, 255), opacity: 1.0, width: 1 };
-    let whole = at((scene.width, scene.height));
-    backend.draw_rect((0, 0), whole, &white, true).map_err(|error| failed(&error))?;
     for shape in &scene.shapes {
         let drawn = match shape {
             Shape::Box { from, to, colour, opacity } => {
@@ -107,6 +109,10 @@ fn draw<B: DrawingBackend>(scene: &Scene, scale: f64, backend: &mut B) -> Result
         drawn.map_err(|error| failed(&error))?;
     }
     backend.present().map_err(|error| failed(&error))
+}
+
+fn failed(error: &dyn std::fmt::Display) -> RenderError {
+    RenderError(error.to_string())
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "charts are small")]

@@ -3,6 +3,7 @@
 /// A colour: red, green, blue.
 pub(crate) type Colour = (u8, u8, u8);
 
+pub(crate) const WHITE: Colour = (0xff, 0xff, 0xff);
 pub(crate) const BLACK: Colour = (0x22, 0x22, 0x22);
 pub(crate) const GREY: Colour = (0x66, 0x66, 0x66);
 pub(crate) const LIGHT: Colour = (0xdd, 0xdd, 0xdd);

@@ -34,6 +34,7 @@ pub(crate) fn draw(rows: &[IntervalRow], caption: &str, title: Option<&str>) -> 
         legend,
     };
     let (mut scene, whole) = frame::begin(&words);
+    let whole = whole.without_right_axis();
     let border = whole.top + (whole.bottom - whole.top) * 0.6;
     let upper = Panel { bottom: border - BETWEEN / 2.0, ..whole };
     let lower = Panel { top: border + BETWEEN / 2.0, ..whole };
@@ -66,12 +67,13 @@ fn draw_latencies(
     let all: Vec<f64> = rows.iter().flat_map(|row| [row.p50_us, row.p99_us, row.max_us]).collect();
     let scale = Scale::logarithmic(&all);
     panel.value_axis(scene, Side::Left, &scale, ("latency", BLACK), axis::time);
-    let series: [(Colour, fn(&IntervalRow) -> f64); 3] = [
-        (SERIES[3], |row| row.max_us),
-        (SERIES[1], |row| row.p99_us),
-        (SERIES[0], |row| row.p50_us),
+    // Where it is the same, the wide one shows below the next.
+    let series: [(Colour, f64, fn(&IntervalRow) -> f64); 3] = [
+        (SERIES[3], 4.0, |row| row.max_us),
+        (SERIES[1], 1.5, |row| row.p99_us),
+        (SERIES[0], 1.5, |row| row.p50_us),
     ];
-    for (colour, value) in series {
+    for (colour, stroke, value) in series {
         // An interval without answers has no latency: the line has a gap.
         for part in rows.split(|row| row.max_us == 0.0).filter(|part| !part.is_empty()) {
             let point = |row: &IntervalRow| {
@@ -80,8 +82,8 @@ fn draw_latencies(
             };
             let points: Vec<(f64, f64)> = part.iter().map(point).collect();
             match points[..] {
-                [alone] => scene.dot(alone, 1.5, colour),
-                _ => scene.line(&points, colour, 1.5),
+                [alone] => scene.dot(alone, stroke, colour),
+                _ => scene.line(&points, colour, stroke),
             }
         }
     }
