@@ -58,7 +58,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
             .map_err(|error| Failure::other(format!("cannot hear signals: {error}")))?;
         tokio::select! {
             result = measure::all(&args.run) => result,
-            _ = shutdown.asked() => Err(Failure::other("interrupted; what was begun is undone")),
+            _ = shutdown.asked() => Err(Failure::other("interrupted")),
         }
     })
 }

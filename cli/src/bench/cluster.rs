@@ -112,8 +112,9 @@ impl Cluster {
             }
         };
         match tokio::time::timeout(END_MAX, ended).await {
-            Ok(status) if status?.success() => Ok(()),
-            Ok(_) => Err(self.failed("did not end well")),
+            Ok(Ok(status)) if status.success() => Ok(()),
+            Ok(Ok(status)) => Err(self.failed(&format!("did not end well ({status})"))),
+            Ok(Err(failure)) => Err(failure),
             Err(_) => Err(self.failed("does not end")),
         }
     }
