@@ -126,7 +126,7 @@ mod tests {
         let wide = Scale::over(&[1.0, 100.0]);
         assert!((wide.place(10.0) - 0.5).abs() < 1e-9);
         assert!((Scale::over(&[5.0]).place(5.0) - 0.5).abs() < 1e-9);
-        assert_eq!(Scale::over(&[]).marks().is_empty(), false);
+        assert!(!Scale::over(&[]).marks().is_empty());
     }
 
     #[test]

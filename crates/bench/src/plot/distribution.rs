@@ -41,7 +41,7 @@ pub(crate) fn draw(rows: &[DistributionRow], caption: &str, title: Option<&str>)
             Entry { text, colour, mark: Mark::Area(1.0) }
         })
         .collect();
-    let mut levels = means.clone();
+    let mut levels = means;
     levels.sort_by(f64::total_cmp);
     levels.dedup_by(|one, other| (*one - *other).abs() < 0.5);
     let texts: Vec<String> = levels.iter().map(|level| grouped(*level)).collect();

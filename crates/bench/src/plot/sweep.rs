@@ -56,16 +56,17 @@ pub(crate) fn draw(rows: &[Row], variable: &str, title: Option<&str>) -> Scene {
         legend: series.iter().map(entry).collect(),
     };
     let (mut scene, panel) = frame::begin(&words);
-    axes(&mut scene, &panel, &points, variable, series)
+    draw_series(&mut scene, &panel, &points, variable, &series);
+    scene
 }
 
-fn axes(
+fn draw_series(
     scene: &mut Scene,
     panel: &Panel,
     points: &Points<'_>,
     variable: &str,
-    series: [Series; 3],
-) -> Scene {
+    series: &[Series; 3],
+) {
     let latencies: Vec<f64> = series[..2].iter().flat_map(|one| one.points.concat()).collect();
     let highest = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
     let least = latencies.iter().copied().filter(|us| *us > 0.0).fold(f64::INFINITY, f64::min);
@@ -85,7 +86,6 @@ fn axes(
     {
         line(scene, panel, one, &places, scale, shift);
     }
-    scene.clone()
 }
 
 /// The axis of what is varied; where its points are.

@@ -11,6 +11,9 @@ const ERROR: Colour = (0xc0, 0x00, 0x00);
 /// Between the two panels.
 const BETWEEN: f64 = 26.0;
 
+/// One figure of an interval.
+type Figure = fn(&IntervalRow) -> f64;
+
 /// Draws the intervals of one run.
 pub(crate) fn draw(rows: &[IntervalRow], caption: &str, title: Option<&str>) -> Scene {
     let line = |text: &str, colour| Entry { text: text.to_owned(), colour, mark: Mark::Line };
@@ -68,7 +71,7 @@ fn draw_latencies(
     let scale = Scale::logarithmic(&all);
     panel.value_axis(scene, Side::Left, &scale, ("latency", BLACK), axis::time);
     // Where it is the same, the wide one shows below the next.
-    let series: [(Colour, f64, fn(&IntervalRow) -> f64); 3] = [
+    let series: [(Colour, f64, Figure); 3] = [
         (SERIES[3], 4.0, |row| row.max_us),
         (SERIES[1], 1.5, |row| row.p99_us),
         (SERIES[0], 1.5, |row| row.p50_us),
