@@ -25,7 +25,11 @@ fn markdown() -> String {
     push(&mut text, &root, "ringkv");
     for command in root.get_subcommands().filter(|command| !command.is_hide_set()) {
         if command.get_name() != "help" {
-            push(&mut text, command, &format!("ringkv {}", command.get_name()));
+            let title = format!("ringkv {}", command.get_name());
+            push(&mut text, command, &title);
+            for nested in command.get_subcommands().filter(|nested| nested.get_name() != "help") {
+                push(&mut text, nested, &format!("{title} {}", nested.get_name()));
+            }
         }
     }
     text

@@ -1,6 +1,7 @@
 //! Shell. The one binary of ringkv: every role is a subcommand, one file each.
 
 mod bars;
+mod bench;
 mod cluster_api;
 mod cluster_client;
 mod crd;
@@ -48,6 +49,7 @@ Examples:
   redis-cli -p 6379 set greeting hello     use it with any Redis client
   ringkv scale 5                           grow it to five servers, under load
   ringkv status                            see the servers and what moves
+  ringkv bench                             measure how fast it answers
 
 Exit codes: 0 done, 64 wrong usage, 69 something needed is not available, 74 storage, 1 other.";
 
@@ -57,6 +59,7 @@ enum Command {
     Status(status::StatusArgs),
     Scale(scale::ScaleArgs),
     Plan(plan::PlanArgs),
+    Bench(Box<bench::BenchArgs>),
     Ring(ring::RingArgs),
     Node(node::NodeArgs),
     Router(router::RouterArgs),
@@ -91,6 +94,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Status(args) => status::run(&args),
         Command::Scale(args) => scale::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Ring(args) => ring::run(&args),
         Command::Node(args) => node::run(args),
         Command::Router(args) => router::run(args),

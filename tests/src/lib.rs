@@ -22,7 +22,7 @@ pub mod metrics;
 pub mod network;
 pub mod order;
 pub mod outage;
-mod process;
+pub mod process;
 pub mod random;
 pub mod register;
 pub mod resp;

@@ -14,8 +14,9 @@ const GONE_WITHIN: Duration = Duration::from_secs(60);
 
 /// A process that the supervisor started.
 #[derive(Clone, Debug)]
-pub(crate) struct Process {
-    pub(crate) id: u32,
+pub struct Process {
+    /// Its number.
+    pub id: u32,
     arguments: Vec<String>,
 }
 
@@ -54,7 +55,10 @@ impl Process {
 }
 
 /// Waits until none of the processes runs any more.
-pub(crate) async fn wait_gone(processes: &[Process]) -> anyhow::Result<()> {
+///
+/// # Errors
+/// One of them does not end.
+pub async fn wait_gone(processes: &[Process]) -> anyhow::Result<()> {
     wait::until("the processes of the cluster end", GONE_WITHIN, || async move {
         let alive: Vec<u32> = processes.iter().filter(|p| p.is_alive()).map(|p| p.id).collect();
         if alive.is_empty() { Ok(()) } else { Err(alive) }
@@ -63,7 +67,8 @@ pub(crate) async fn wait_gone(processes: &[Process]) -> anyhow::Result<()> {
 }
 
 /// The processes that a process started. Looks through /proc.
-pub(crate) fn children_of(parent: u32) -> Vec<Process> {
+#[must_use]
+pub fn children_of(parent: u32) -> Vec<Process> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     ids.filter(|id| parent_of(*id) == Some(parent))
@@ -112,6 +117,14 @@ const SOCKETS: &str = "/proc/net/tcp";
 fn parent_of(id: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     stat.rsplit(") ").next()?.split(' ').nth(1)?.parse().ok()
+}
+
+/// Sends what Ctrl-C sends.
+///
+/// # Errors
+/// There is no such process.
+pub fn interrupt(id: u32) -> anyhow::Result<()> {
+    send(id, Signal::INT)
 }
 
 /// Sends a signal to a process.

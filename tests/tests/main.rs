@@ -1,6 +1,7 @@
 //! End-to-end tests: real processes of the release binary, one module a scenario.
 
 mod bad_input;
+mod bench;
 mod cancel;
 mod clients;
 mod command_line;
