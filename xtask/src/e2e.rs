@@ -20,6 +20,8 @@ const NEXT_IMAGE: &str = concat!("ghcr.io/ringkv/ringkv:", env!("CARGO_PKG_VERSI
 const LOAD_IMAGE: &str = "localhost/ringkv-load:e2e";
 /// Where it is set, nothing is skipped for want of a Kubernetes.
 const REQUIRED: &str = "RINGKV_REQUIRE_KUBERNETES";
+/// So many scenarios run at a time: they wait for the most part.
+const THREADS: &str = "--test-threads=3";
 /// As in the Containerfile.
 const USER: &str = "65532:65532";
 
@@ -118,7 +120,7 @@ fn tests(
     environment: impl FnOnce(&mut Command),
 ) -> anyhow::Result<()> {
     let mut command = release::tests(options, &["--test", "kubernetes"]);
-    command.args(["--", "--nocapture", "--test-threads=1"]);
+    command.args(["--", "--nocapture", THREADS]);
     command.args(words).env(REQUIRED, "1");
     if let Ok(xtask) = env::current_exe() {
         command.env("XTASK", xtask);

@@ -1,5 +1,6 @@
 //! Shell. A namespace of one scenario, which goes when the scenario ends, however it ends.
 
+use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
@@ -14,6 +15,10 @@ use super::wait;
 /// How long everything in a namespace may take to go.
 const GONE_WITHIN: Duration = Duration::from_secs(120);
 
+/// Scenarios that keep to their namespaces run beside each other; what belongs to all of them is
+/// changed by one that runs alone.
+static CLUSTER: RwLock<()> = RwLock::new(());
+
 /// A namespace in which Pod Security is enforced as `restricted`.
 pub(crate) struct Namespace {
     pub(crate) settings: &'static Settings,
@@ -23,11 +28,26 @@ pub(crate) struct Namespace {
 }
 
 /// Runs a scenario in a namespace of its own, with the operator there; shows what there is if it
-/// fails.
+/// fails. Others may run at the same time.
 pub(crate) fn scenario(
     name: &str,
     body: impl FnOnce(&Namespace) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
+    let _others = CLUSTER.read().unwrap_or_else(PoisonError::into_inner);
+    play(name, body)
+}
+
+/// The same for a scenario that touches what the others need: the operator itself, nodes,
+/// definitions, policies; or that counts what the operator does. No other runs meanwhile.
+pub(crate) fn scenario_alone(
+    name: &str,
+    body: impl FnOnce(&Namespace) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let _alone = CLUSTER.write().unwrap_or_else(PoisonError::into_inner);
+    play(name, body)
+}
+
+fn play(name: &str, body: impl FnOnce(&Namespace) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let Some(settings) = settings()? else { return Ok(()) };
     operator::ensure(settings)?;
     let namespace = Namespace::create(settings, name)?;

@@ -1,6 +1,7 @@
 //! Shell. The operator that all scenarios share: installed by the chart, once.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -32,6 +33,8 @@ pub(crate) fn is_installed(settings: &'static Settings) -> anyhow::Result<bool> 
 
 /// Installs it where it is not.
 pub(crate) fn ensure(settings: &'static Settings) -> anyhow::Result<()> {
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     let status = helm::output(settings, &["status", RELEASE, "--namespace", NAMESPACE])?;
     if status.succeeded && status.stdout.contains("STATUS: deployed") {
         return wait_ready(settings).map(drop);

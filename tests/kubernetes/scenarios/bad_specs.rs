@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::small;
 use crate::harness::cluster::Cluster;
 use crate::harness::kubectl::Kubectl;
-use crate::harness::namespace::{Namespace, scenario};
+use crate::harness::namespace::{Namespace, scenario, scenario_alone};
 use crate::harness::settings::root;
 
 const DEFINITION: &str = "kvclusters.ringkv.dev";
@@ -44,7 +44,7 @@ fn every_bad_manifest_is_refused_with_a_remedy() -> anyhow::Result<()> {
 
 #[test]
 fn a_resource_that_cannot_be_read_does_not_stop_the_others() -> anyhow::Result<()> {
-    scenario("unreadable", |namespace| {
+    scenario_alone("unreadable", |namespace| {
         let loosened = Loosened::take(namespace)?;
         let applied = Cluster::apply(namespace, "broken", &json!({ "storage": "much" }));
         drop(loosened);

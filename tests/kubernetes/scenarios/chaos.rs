@@ -15,7 +15,7 @@ use super::small;
 use crate::harness::cluster::Cluster;
 use crate::harness::kubectl::Kubectl;
 use crate::harness::load::{Load, Settings, now_ms};
-use crate::harness::namespace::scenario;
+use crate::harness::namespace::scenario_alone;
 use crate::harness::{operator, pod};
 
 const SERVERS_MAX: u32 = 9;
@@ -28,7 +28,7 @@ const LOAD: Settings = Settings { keys: 6_000, value_bytes: 200, rate: 400 };
 fn random_numbers_of_servers_under_load() -> anyhow::Result<()> {
     let seed = number("RINGKV_CHAOS_SEED")?.unwrap_or_else(now_ms);
     let loops = number("RINGKV_CHAOS_LOOPS")?.unwrap_or(1);
-    scenario("chaos", |namespace| {
+    scenario_alone("chaos", |namespace| {
         println!("    seed {seed}; again: RINGKV_CHAOS_SEED={seed} RINGKV_CHAOS_LOOPS={loops}");
         let mut random = Random::new(seed);
         let cluster = Cluster::start(namespace, "demo", &small(3))?;

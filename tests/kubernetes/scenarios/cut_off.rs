@@ -9,7 +9,7 @@ use super::drain::node_of;
 use super::small;
 use crate::harness::cluster::Cluster;
 use crate::harness::load::{Load, Settings, now_ms};
-use crate::harness::namespace::scenario;
+use crate::harness::namespace::scenario_alone;
 use crate::harness::nodes::{self, CutOff};
 
 /// The longest that a client may wait for an error of a server that is away.
@@ -17,7 +17,7 @@ const REFUSED_WITHIN_MS: u64 = 20_000;
 
 #[test]
 fn a_node_that_is_cut_off_takes_its_own_arcs_away() -> anyhow::Result<()> {
-    scenario("cut-off", |namespace| {
+    scenario_alone("cut-off", |namespace| {
         if !namespace.settings.can_break_nodes("a node is cut off") {
             return Ok(());
         }

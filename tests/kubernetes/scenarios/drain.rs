@@ -10,13 +10,13 @@ use serde_json::Value;
 use super::small;
 use crate::harness::cluster::Cluster;
 use crate::harness::load::{Load, Settings, now_ms};
-use crate::harness::namespace::scenario;
+use crate::harness::namespace::scenario_alone;
 use crate::harness::nodes::{self, Drained};
 use crate::harness::watch::{Watch, most_away};
 
 #[test]
 fn a_node_is_drained_under_load() -> anyhow::Result<()> {
-    scenario("drain", |namespace| {
+    scenario_alone("drain", |namespace| {
         let nodes = nodes::names(namespace.settings)?;
         let [quiet, drained, ..] = nodes.as_slice() else {
             println!("    skipped: a drain needs two nodes");

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::small;
 use crate::harness::cluster::Cluster;
 use crate::harness::kubectl::Kubectl;
-use crate::harness::namespace::scenario;
+use crate::harness::namespace::scenario_alone;
 use crate::harness::pod::name;
 use crate::harness::settings::Settings;
 use crate::harness::{operator, wait};
@@ -21,7 +21,7 @@ const ALLOWANCE: Duration = Duration::from_secs(30);
 
 #[test]
 fn the_operator_is_small_and_idle_when_nothing_changes() -> anyhow::Result<()> {
-    scenario("envelope", |namespace| {
+    scenario_alone("envelope", |namespace| {
         let cluster = Cluster::start(namespace, "demo", &small(3))?;
         let other = Cluster::start(namespace, "other", &small(1))?;
         let before = operator::requests(cluster.settings)?;

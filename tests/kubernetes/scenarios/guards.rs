@@ -12,7 +12,7 @@ use crate::harness::cluster::{Cluster, condition};
 use crate::harness::forward::Forward;
 use crate::harness::kubectl::Kubectl;
 use crate::harness::load::{Load, Settings, now_ms};
-use crate::harness::namespace::scenario;
+use crate::harness::namespace::{scenario, scenario_alone};
 use crate::harness::{operator, wait};
 
 const BINDING: &str = "validatingadmissionpolicybinding";
@@ -21,7 +21,7 @@ const KNOWN_WITHIN: Duration = Duration::from_secs(30);
 
 #[test]
 fn nobody_but_the_operator_changes_the_statefulset() -> anyhow::Result<()> {
-    scenario("guards", |namespace| {
+    scenario_alone("guards", |namespace| {
         let cluster = Cluster::start(namespace, "demo", &small(3))?;
         let scale = ["scale", "statefulset/demo", "--replicas=1"];
         let refusal = wait::until("the policy is known", KNOWN_WITHIN, || {

@@ -11,7 +11,7 @@ use crate::harness::cluster::{AVAILABLE_WITHIN, Cluster};
 use crate::harness::forward::Forward;
 use crate::harness::helm::helm;
 use crate::harness::kubectl::Kubectl;
-use crate::harness::namespace::{Namespace, scenario};
+use crate::harness::namespace::{Namespace, scenario, scenario_alone};
 use crate::harness::operator;
 use crate::harness::settings::split_image;
 
@@ -43,7 +43,7 @@ fn id(cluster: &Cluster) -> anyhow::Result<Value> {
 
 #[test]
 fn the_chart_for_one_namespace_needs_no_cluster_role() -> anyhow::Result<()> {
-    scenario("one-namespace", |namespace| {
+    scenario_alone("one-namespace", |namespace| {
         let outside = Namespace::create(namespace.settings, "elsewhere")?;
         operator::uninstall(namespace.settings)?;
         let installed = Installed::install(namespace)?;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::slow;
 use crate::harness::cluster::Cluster;
 use crate::harness::load::{Load, Settings};
-use crate::harness::namespace::scenario;
+use crate::harness::namespace::{scenario, scenario_alone};
 use crate::harness::operator;
 
 const BYTES_PER_SECOND: u32 = 60_000;
@@ -41,7 +41,7 @@ fn changes_are_taken_back() -> anyhow::Result<()> {
 
 #[test]
 fn a_scale_to_the_present_size_writes_nothing() -> anyhow::Result<()> {
-    scenario("same-size", |namespace| {
+    scenario_alone("same-size", |namespace| {
         let cluster = Cluster::start(namespace, "demo", &super::small(2))?;
         let before = versions(&cluster)?;
         let requests = operator::requests(cluster.settings)?;

@@ -9,7 +9,7 @@ use super::slow;
 use crate::harness::cluster::Cluster;
 use crate::harness::kubectl::Kubectl;
 use crate::harness::load::{Load, Settings, now_ms};
-use crate::harness::namespace::scenario;
+use crate::harness::namespace::scenario_alone;
 use crate::harness::watch::{Event, Watch};
 use crate::harness::{operator, pod};
 
@@ -18,7 +18,7 @@ const LOAD: Settings = Settings { keys: 12_000, value_bytes: 400, rate: 600 };
 
 #[test]
 fn three_five_two_four_under_load_and_kills() -> anyhow::Result<()> {
-    scenario("scaling", |namespace| {
+    scenario_alone("scaling", |namespace| {
         let cluster = Cluster::start(namespace, "demo", &slow(3, BYTES_PER_SECOND))?;
         let mut load = Load::start(&cluster, LOAD, None)?;
         let pods = Watch::servers(&cluster)?;

@@ -10,7 +10,7 @@ use super::slow;
 use crate::harness::cluster::Cluster;
 use crate::harness::kubectl::Kubectl;
 use crate::harness::load::{Load, Settings};
-use crate::harness::namespace::scenario;
+use crate::harness::namespace::scenario_alone;
 use crate::harness::pod::{self, is_ready};
 use crate::harness::{operator, settings, wait};
 
@@ -20,7 +20,7 @@ const LOAD: Settings = Settings { keys: 6_000, value_bytes: 400, rate: 300 };
 
 #[test]
 fn another_operator_takes_over_in_the_middle_of_a_change() -> anyhow::Result<()> {
-    scenario("standby", |namespace| {
+    scenario_alone("standby", |namespace| {
         let cluster = Cluster::start(namespace, "demo", &slow(2, BYTES_PER_SECOND))?;
         let load = Load::start(&cluster, LOAD, None)?;
         let pair = Pair::start(namespace.settings)?;

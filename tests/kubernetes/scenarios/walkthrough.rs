@@ -10,7 +10,7 @@ use super::isolation::require_definition;
 use super::small;
 use crate::harness::cluster::Cluster;
 use crate::harness::forward::Forward;
-use crate::harness::namespace::scenario;
+use crate::harness::namespace::scenario_alone;
 use crate::harness::settings::root;
 use crate::harness::{operator, story};
 
@@ -18,7 +18,7 @@ const HEADING: &str = "## On Kubernetes";
 
 #[test]
 fn the_readme_is_true_word_for_word() -> anyhow::Result<()> {
-    scenario("walkthrough", |namespace| {
+    scenario_alone("walkthrough", |namespace| {
         let readme = fs::read_to_string(root().join("README.md"))?;
         let steps = steps(&readme, HEADING);
         ensure!(!steps.is_empty(), "the README shows no command under {HEADING:?}");
@@ -35,7 +35,7 @@ fn the_readme_is_true_word_for_word() -> anyhow::Result<()> {
 
 #[test]
 fn uninstalling_the_operator_leaves_clusters_and_data() -> anyhow::Result<()> {
-    scenario("uninstall", |namespace| {
+    scenario_alone("uninstall", |namespace| {
         let cluster = Cluster::start(namespace, "demo", &small(2))?;
         let answers = Forward::to_router(&cluster)?.redis(&["SET a 1"])?;
         ensure!(answers == ["OK"], "{answers:?}");
