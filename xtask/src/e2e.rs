@@ -20,8 +20,8 @@ const NEXT_IMAGE: &str = concat!("ghcr.io/ringkv/ringkv:", env!("CARGO_PKG_VERSI
 const LOAD_IMAGE: &str = "localhost/ringkv-load:e2e";
 /// Where it is set, nothing is skipped for want of a Kubernetes.
 const REQUIRED: &str = "RINGKV_REQUIRE_KUBERNETES";
-/// So many scenarios run at a time: they wait for the most part.
-const THREADS: &str = "--test-threads=3";
+/// So many scenarios run at a time.
+const THREADS: &str = "--test-threads=1";
 /// As in the Containerfile.
 const USER: &str = "65532:65532";
 
