@@ -5,6 +5,7 @@ mod crash;
 mod e2e;
 mod foreign;
 mod fuzz;
+mod instructions;
 mod model;
 mod operator_faults;
 mod planted;
@@ -35,6 +36,7 @@ const TASKS: &[(&str, &str)] = &[
         "what others wrote for Redis, against ringkv: --commands N, --seed S, words of names",
     ),
     ("fuzz", "the targets of fuzz/, those that are named or all, for `--seconds N` each"),
+    ("instructions", "of each hot path, against its budget; --update stores them; words of names"),
     ("planted", "which tier of tests catches which known bug, and how soon"),
     ("porcupine", "a second opinion on made-up histories, or on those that a failed run has kept"),
     ("crash", "the storage crash tests; flags such as --kills 1000 --power-losses 100 --seed 7"),
@@ -66,6 +68,7 @@ fn run(arguments: Vec<String>) -> anyhow::Result<()> {
         "e2e" => e2e::run(&flags),
         "foreign" => foreign::run(&flags),
         "fuzz" => fuzz::run(&flags),
+        "instructions" => instructions::run(&flags),
         "planted" => planted::run(&flags),
         "porcupine" => porcupine::run(&flags),
         "crash" => crash::run(&flags),

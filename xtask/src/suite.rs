@@ -4,8 +4,8 @@ use std::process::Command;
 
 use crate::stage::Report;
 use crate::{
-    crash, e2e, foreign, fuzz, model, operator_faults, planted, porcupine, redis_tools, release,
-    simulation, tidy, torture,
+    crash, e2e, foreign, fuzz, instructions, model, operator_faults, planted, porcupine,
+    redis_tools, release, simulation, tidy, torture,
 };
 
 /// What to run.
@@ -48,6 +48,9 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
         "unit and property tests",
         cargo(options, "test").args(["--workspace", "--exclude", "e2e", "--no-fail-fast"]),
     )?;
+    if options.ci {
+        instructions::stages(&mut report, options)?;
+    }
     simulation::stages(&mut report, options)?;
     if options.ci {
         fuzz::stages(&mut report, options)?;
