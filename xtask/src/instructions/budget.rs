@@ -36,10 +36,10 @@ impl Budgets {
 
     /// Removes and names the budgets of cases that there are not.
     pub(super) fn retire(&mut self, cases: &[&str]) -> Vec<String> {
-        self.0
-            .extract_if(.., |name, _| !cases.contains(&name.as_str()))
-            .map(|(name, _)| name)
-            .collect()
+        let mut gone: Vec<String> = self.0.keys().cloned().collect();
+        gone.retain(|name| !cases.contains(&name.as_str()));
+        self.0.retain(|name, _| cases.contains(&name.as_str()));
+        gone
     }
 }
 
