@@ -5,6 +5,7 @@ mod crash;
 mod e2e;
 mod foreign;
 mod fuzz;
+mod instructions;
 mod model;
 mod operator_faults;
 mod peers;
@@ -37,6 +38,7 @@ const TASKS: &[(&str, &str)] = &[
     ),
     ("fuzz", "the targets of fuzz/, those that are named or all, for `--seconds N` each"),
     ("peers", "ringkv beside programs that do the like: path, router or moving; see --help of it"),
+    ("instructions", "of each hot path, against its budget; --update stores them; words of names"),
     ("planted", "which tier of tests catches which known bug, and how soon"),
     ("porcupine", "a second opinion on made-up histories, or on those that a failed run has kept"),
     ("crash", "the storage crash tests; flags such as --kills 1000 --power-losses 100 --seed 7"),
@@ -69,6 +71,7 @@ fn run(arguments: Vec<String>) -> anyhow::Result<()> {
         "foreign" => foreign::run(&flags),
         "fuzz" => fuzz::run(&flags),
         "peers" => peers::run(&flags),
+        "instructions" => instructions::run(&flags),
         "planted" => planted::run(&flags),
         "porcupine" => porcupine::run(&flags),
         "crash" => crash::run(&flags),
