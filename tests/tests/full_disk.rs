@@ -29,7 +29,8 @@ fn a_full_disk_refuses_writes_and_loses_nothing() -> anyhow::Result<()> {
         println!("    after {written} writes of 64 KiB: {refusal}");
         ensure!(refusal.contains("disk full"), "{refusal}");
         require_all(&mut client, written).await?;
-        ensure!(client.words("DEL fill:0").await? == "1", "DEL on a full disk");
+        let deleted = client.words("DEL fill:0").await?;
+        ensure!(deleted == "1", "DEL on a full disk: {deleted}; {}", cluster.output());
         ensure!(client.words("SET fill:0 small").await?.starts_with("-ERR disk full"));
 
         cluster.kill_supervisor().await?;

@@ -50,6 +50,16 @@ pub enum Change {
     Remove(Table, Bytes),
 }
 
+impl Change {
+    /// Bytes of key and value.
+    pub(crate) fn n_bytes(&self) -> usize {
+        match self {
+            Self::Put(_, key, value) => key.len() + value.len(),
+            Self::Remove(_, key) => key.len(),
+        }
+    }
+}
+
 /// Entries of a table in key order, as of the moment at which the scan was begun.
 pub type Scan = Box<dyn Iterator<Item = Result<(Bytes, Bytes), StoreError>> + Send>;
 

@@ -51,6 +51,8 @@ pub type OnFailure = Arc<dyn Fn(&StoreError) + Send + Sync>;
 const STAMP_KEY: &[u8] = b"stamp";
 /// How old the last look at the free space may be.
 const FREE_SPACE_AGE_MS: u64 = 250;
+/// So large a part of the reserve may be written without another look.
+const UNSEEN_SHARE: u64 = 8;
 
 /// When a write may be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -330,25 +332,36 @@ fn decode(key: &RecordKey, bytes: Bytes) -> Result<Record, StoreError> {
     Record::decode(bytes).map_err(|error| StoreError::Corrupt(format!("{key:?}: {error}")))
 }
 
-/// Whether the volume is about to be full, by a look that is at most a quarter of a second old.
+/// Whether the volume is about to be full, by a look that is at most a quarter of a second old, and
+/// older than a part of the reserve in bytes by no more than that.
 struct DiskWatch {
     reserve_bytes: u64,
     clock: SystemClock,
+    /// What had been given to be written at the last look.
+    seen_bytes: AtomicU64,
     /// When to look again, in milliseconds of the clock; the lowest bit says whether it was full.
     next_look: AtomicU64,
 }
 
 impl DiskWatch {
     fn new(reserve_bytes: u64) -> Self {
-        Self { reserve_bytes, clock: SystemClock::new(), next_look: AtomicU64::new(0) }
+        Self {
+            reserve_bytes,
+            clock: SystemClock::new(),
+            seen_bytes: AtomicU64::new(0),
+            next_look: AtomicU64::new(0),
+        }
     }
 
     fn is_full(&self, pipeline: &Pipeline) -> bool {
         let now_ms = u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX >> 1);
         let last = self.next_look.load(Ordering::Relaxed);
-        if now_ms < last >> 1 {
+        let given_bytes = pipeline.given_bytes();
+        let n_unseen = given_bytes.saturating_sub(self.seen_bytes.load(Ordering::Relaxed));
+        if now_ms < last >> 1 && n_unseen <= self.reserve_bytes / UNSEEN_SHARE {
             return last & 1 == 1;
         }
+        self.seen_bytes.store(given_bytes, Ordering::Relaxed);
         let reserve_bytes = self.reserve_bytes + pipeline.work_bytes();
         let is_full = match pipeline.engine.free_bytes() {
             Ok(free_bytes) => free_bytes < reserve_bytes,

@@ -74,6 +74,8 @@ pub(crate) struct Pipeline {
     durable_watch: watch::Sender<BatchNo>,
     /// What the engine said of its work on disk after the last sync.
     work_bytes: AtomicU64,
+    /// Bytes that came to be written, by the writer and by others.
+    given_bytes: AtomicU64,
 }
 
 impl Pipeline {
@@ -86,6 +88,7 @@ impl Pipeline {
         Self {
             committer,
             work_bytes: AtomicU64::new(engine.work_bytes()),
+            given_bytes: AtomicU64::new(0),
             engine,
             durability,
             on_failure,
@@ -115,6 +118,11 @@ impl Pipeline {
         self.work_bytes.load(Ordering::Relaxed)
     }
 
+    /// How many bytes came to be written since the start.
+    pub(crate) fn given_bytes(&self) -> u64 {
+        self.given_bytes.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn released_watch(&self) -> watch::Receiver<BatchNo> {
         self.released_watch.subscribe()
     }
@@ -125,6 +133,7 @@ impl Pipeline {
 
     /// Takes a sealed batch of the writer; it is committed now or soon.
     pub(crate) fn submit(&self, batch: Sealed) {
+        self.given_bytes.fetch_add(batch.n_bytes as u64, Ordering::Relaxed);
         if self.durability == Durability::EverySec {
             match self.commit_inline(&batch) {
                 Ok(true) => return,
@@ -167,6 +176,8 @@ impl Pipeline {
         let (changes, result) = decide(&*self.engine)?;
         let n_changes = changes.len();
         if n_changes > 0 {
+            let n_bytes: usize = changes.iter().map(Change::n_bytes).sum();
+            self.given_bytes.fetch_add(n_bytes as u64, Ordering::Relaxed);
             self.engine.commit(changes, false)?;
             self.mark_unsynced();
         }

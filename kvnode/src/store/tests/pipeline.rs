@@ -135,6 +135,24 @@ fn a_stamp_is_on_disk_with_everything_before_it() {
 }
 
 #[test]
+fn much_that_was_written_has_the_disk_looked_at_at_once() {
+    let reserve = StoreConfig::small(Durability::Always).disk_reserve_bytes;
+    let is_noticed = |n_bytes: u64| {
+        let (engine, store) = new_memory_store(Durability::Always);
+        assert!(!store.is_disk_full());
+        engine.set_free_bytes(0);
+        let value = "v".repeat(usize::try_from(n_bytes).unwrap());
+        store.commit(&[Op::Put(RecordKey::new(b"much"), record(1, &value), None)]).unwrap();
+        store.is_disk_full()
+    };
+    assert!(is_noticed(reserve / 8), "more than the share, with its key");
+    // Unless the machine is so slow that the look is old, which is no mistake.
+    let began = std::time::Instant::now();
+    let is_noticed = is_noticed(reserve / 8 - 1_024);
+    assert!(!is_noticed || began.elapsed().as_millis() >= 250);
+}
+
+#[test]
 fn writes_that_grow_are_refused_below_the_reserve() {
     let reserve = StoreConfig::small(Durability::Always).disk_reserve_bytes;
     for (free_bytes, is_full) in [(reserve, false), (reserve - 1, true)] {
