@@ -11,6 +11,8 @@ pub mod executor;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod handoff;
+#[doc(hidden)]
+pub mod hot_paths;
 pub mod metrics;
 pub mod ownership;
 mod server;

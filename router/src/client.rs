@@ -29,6 +29,7 @@ use crate::touched::Touched;
 use crate::walk::Walk;
 
 mod dispatch;
+mod hot_path;
 mod serve;
 
 pub(crate) use serve::{refuse, serve, submit};

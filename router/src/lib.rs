@@ -10,6 +10,8 @@ mod coordinator;
 mod data;
 #[doc(hidden)]
 pub mod fuzzing;
+#[doc(hidden)]
+pub mod hot_paths;
 mod http;
 mod kubernetes;
 mod lived;

@@ -7,7 +7,9 @@
 mod codec;
 mod dialects;
 mod inputs;
+mod nodes;
 mod rings;
+mod routers;
 
 #[cfg(test)]
 mod tests;
@@ -38,6 +40,11 @@ impl Case {
     const fn long(name: &'static str, prepare: fn() -> Operation) -> Self {
         Self { name, n_operations: 16, prepare }
     }
+
+    /// A path of millions, whose inputs are the same each time.
+    const fn huge(name: &'static str, prepare: fn() -> Operation) -> Self {
+        Self { name, n_operations: 1, prepare }
+    }
 }
 
 impl fmt::Display for Case {
@@ -48,5 +55,6 @@ impl fmt::Display for Case {
 
 /// Every case, in the order of its crate.
 pub fn cases() -> impl Iterator<Item = Case> {
-    [codec::CASES, dialects::CASES, rings::CASES].into_iter().flatten().copied()
+    let crates = [codec::CASES, dialects::CASES, rings::CASES, nodes::CASES, routers::CASES];
+    crates.into_iter().flatten().copied()
 }

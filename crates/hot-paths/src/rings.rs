@@ -14,7 +14,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::short("ring/owner among 30 servers", || owner(30)),
     Case::short("ring/arc of a server among 5", || arc(5)),
     Case::short("ring/arc of a server among 30", || arc(30)),
-    Case::long("ring/ring of 30 servers", build),
+    Case::huge("ring/ring of 30 servers", build),
     Case::long("ring/difference of 5 and 6 servers", difference),
 ];
 

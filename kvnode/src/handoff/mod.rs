@@ -34,7 +34,7 @@ pub(crate) use listener::listen;
 pub use pause::HandoffMetrics;
 pub(crate) use progress::Progress;
 pub(crate) use trim::run as run_trims;
-pub(crate) use wire::check_any as fuzz_frames;
+pub(crate) use wire::{ToTarget, check_any as fuzz_frames};
 
 /// The bounds of handoffs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,6 +24,8 @@ use crate::refusal::Refusal;
 use crate::shard::Shard;
 use crate::table::Node;
 
+mod hot_path;
+
 /// Pause between attempts to connect: at first, and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 /// Room for answers in each read.
@@ -196,7 +198,7 @@ impl Upstream {
 
     async fn drive(&self, mut connection: Connection, shard: &Shard) -> io::Result<()> {
         // Something may have come right behind the answer to the greeting.
-        self.take_replies(&mut connection, shard)?;
+        self.take_replies(&mut connection.decoder, &mut connection.input, shard)?;
         // Without the cooperative budget, which would cut reads short while many clients are
         // flushed: `poll` bounds its own turn.
         tokio::task::unconstrained(poll_fn(|cx| self.poll(&mut connection, shard, cx))).await
@@ -218,7 +220,8 @@ impl Upstream {
                 Poll::Ready(read) => {
                     read?;
                     self.queue.borrow_mut().made_progress(now);
-                    self.take_replies(connection, shard)?;
+                    let Connection { decoder, input, .. } = connection;
+                    self.take_replies(decoder, input, shard)?;
                     shard.flush_clients();
                     self.queue.borrow_mut().resume(now);
                     true
@@ -271,10 +274,13 @@ impl Upstream {
         Ok(())
     }
 
-    fn take_replies(&self, connection: &mut Connection, shard: &Shard) -> io::Result<()> {
-        while let Some(reply) =
-            connection.decoder.decode(&mut connection.input).map_err(io::Error::other)?
-        {
+    pub(crate) fn take_replies(
+        &self,
+        decoder: &mut ReplyDecoder,
+        input: &mut BytesMut,
+        shard: &Shard,
+    ) -> io::Result<()> {
+        while let Some(reply) = decoder.decode(input).map_err(io::Error::other)? {
             if reply.starts_with(b">") {
                 self.queue.borrow_mut().leave();
                 continue;
