@@ -4,7 +4,7 @@ use std::sync::Arc as Shared;
 use std::time::Duration;
 
 use node_api::Count;
-use ring::{Arc, Point};
+use ring::ArcSet;
 use shell::drain::DrainToken;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
@@ -19,6 +19,8 @@ const SWEEP_RECORDS: usize = 256;
 const SWEEP_PAUSE: Duration = Duration::from_millis(500);
 /// Between two looks when more is due, so that clients are served in between.
 const SWEEP_GAP: Duration = Duration::from_millis(2);
+/// How many records are counted before it is looked whether it is time to drain.
+const COUNTED_RECORDS: u64 = 16_384;
 /// Between two counts at least.
 const COUNT_PAUSE: Duration = Duration::from_secs(10);
 /// How many times longer than a count the pause after it is.
@@ -96,16 +98,14 @@ fn count_in_pieces(
     now_ms: u64,
     drain: &DrainToken,
 ) -> Result<Option<Count>, StoreError> {
-    let mut total = Count::default();
-    for high_bits in 0..=u8::MAX {
+    let (mut total, mut rest) = (Count::default(), ArcSet::full());
+    while !rest.is_empty() {
         if drain.is_draining() {
             return Ok(None);
         }
-        let start = u128::from(high_bits) << 120;
-        let piece = Arc::new(Point(start), Point(start | (u128::MAX >> 8)));
-        let count = store.count(&piece.into_iter().collect(), now_ms)?;
-        total.keys += count.keys;
-        total.bytes += count.bytes;
+        let counted = store.count_some(&rest, now_ms, COUNTED_RECORDS)?;
+        total += counted.count;
+        rest = counted.rest;
     }
     Ok(Some(total))
 }

@@ -333,7 +333,7 @@ fn decode(key: &RecordKey, bytes: Bytes) -> Result<Record, StoreError> {
 }
 
 /// Whether the volume is about to be full, by a look that is at most a quarter of a second old, and
-/// older than a part of the reserve in bytes by no more than that.
+/// since which no more than a part of the reserve came to be written.
 struct DiskWatch {
     reserve_bytes: u64,
     clock: SystemClock,
