@@ -37,6 +37,11 @@ impl Console {
         self.terminal
     }
 
+    /// A bar below the others, of that template.
+    pub(crate) fn bar(&self, template: &str) -> ProgressBar {
+        self.bars.add(new_bar(template))
+    }
+
     /// Writes to standard output. A reader that has seen enough, as `head`, is no failure.
     pub(crate) fn print(text: &str) {
         let _ = io::stdout().lock().write_all(text.as_bytes());
@@ -138,7 +143,7 @@ impl ProgressView {
 }
 
 fn draw(bars: &MultiProgress, shown: &mut Shown) {
-    let total = shown.total.get_or_insert_with(|| bars.add(new_bar()));
+    let total = shown.total.get_or_insert_with(|| bars.add(new_bar(TEMPLATE)));
     let (moved, keys) = shown.tracker.keys();
     update(total, shown.tracker.short_title(), shown.tracker.bar_text(), moved, keys);
     for pair in shown.tracker.pairs() {
@@ -147,7 +152,7 @@ fn draw(bars: &MultiProgress, shown: &mut Shown) {
             if pair.is_over() || shown.bars.len() >= BARS_MAX {
                 continue;
             }
-            shown.bars.insert(title.clone(), bars.add(new_bar()));
+            shown.bars.insert(title.clone(), bars.add(new_bar(TEMPLATE)));
         }
         let Some(bar) = shown.bars.get(&title) else { continue };
         let (moved, keys) = pair.keys();
@@ -155,9 +160,9 @@ fn draw(bars: &MultiProgress, shown: &mut Shown) {
     }
 }
 
-fn new_bar() -> ProgressBar {
+fn new_bar(template: &str) -> ProgressBar {
     let style =
-        ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::no_length().with_style(style.progress_chars("=> "))
 }
 

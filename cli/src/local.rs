@@ -22,6 +22,7 @@ use shell::rng::{OsRng, Rng};
 
 use self::data_dir::DataDir;
 use self::ports::PublicPort;
+pub(crate) use self::ports::free_ports;
 use self::settings::Settings;
 use crate::bars::Console;
 use crate::cluster_client::block_on;

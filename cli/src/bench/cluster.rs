@@ -1,7 +1,6 @@
 //! Shell. Local clusters that last for one run.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -9,12 +8,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use shell::rng::{OsRng, Rng};
+use shell::rng::OsRng;
 use tempfile::TempDir;
 
 use crate::cluster_api::is_at_rest;
 use crate::cluster_client::ClusterClient;
 use crate::failure::Failure;
+use crate::local::free_ports;
 use crate::options::Durability;
 
 /// How long a cluster may take to serve.
@@ -22,9 +22,6 @@ const READY_MAX: Duration = Duration::from_secs(120);
 /// How long one may take to end before it is killed.
 const END_MAX: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// Ports below those that the system gives to outgoing connections.
-const PORTS: std::ops::Range<u16> = 10_000..32_000;
-const DRAWS_MAX: usize = 1_000;
 /// How much of what a cluster printed is shown where it fails.
 const LINES_SHOWN: usize = 20;
 
@@ -69,7 +66,7 @@ impl Cluster {
         let directory = tempfile::Builder::new().prefix("ringkv-bench-").tempdir();
         let directory =
             directory.context("make a temporary directory").map_err(Failure::storage)?;
-        let (resp, http) = ports()?;
+        let [resp, http] = free_ports(&OsRng)?;
         let log = File::create(directory.path().join("output"))
             .context("make a file for what the cluster prints")
             .map_err(Failure::storage)?;
@@ -162,21 +159,4 @@ impl Drop for Cluster {
             let _ = self.supervisor.wait();
         }
     }
-}
-
-/// Two ports on which nobody listens.
-fn ports() -> Result<(u16, u16), Failure> {
-    let span = u64::from(PORTS.end - PORTS.start);
-    let mut found = None;
-    for _ in 0..DRAWS_MAX {
-        let port = PORTS.start + u16::try_from(OsRng.next_u64() % span).unwrap_or(0);
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err() {
-            continue;
-        }
-        match found {
-            Some(first) if first != port => return Ok((first, port)),
-            _ => found = Some(port),
-        }
-    }
-    Err(Failure::unavailable(format!("no two free ports in {PORTS:?} on the loopback address")))
 }

@@ -1,12 +1,11 @@
 //! Shell. Shows how far a run is: a bar on a terminal, a line now and then elsewhere.
 
-use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bench::plan::{Limit, Plan};
 use bench::progress::{Phase, Progress};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use shell::clock::{Clock, SystemClock};
 
 use crate::bars::Console;
@@ -15,11 +14,14 @@ use crate::figures;
 const DRAW_EVERY: Duration = Duration::from_millis(200);
 /// Between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+/// The length of the bar.
+const WHOLE: u64 = 1_000;
 const TEMPLATE: &str = "{prefix} [{bar:30}] {wide_msg}";
 
 /// The progress of one run.
 pub(super) struct View {
     title: String,
+    console: Console,
     bar: Option<ProgressBar>,
     plan: Plan,
     progress: Arc<Progress>,
@@ -27,19 +29,17 @@ pub(super) struct View {
 
 impl View {
     pub(super) fn new(title: &str, plan: &Plan, progress: Arc<Progress>) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template(TEMPLATE)
-                .unwrap_or_else(|_| ProgressStyle::default_bar());
-            ProgressBar::with_draw_target(Some(1_000), ProgressDrawTarget::stderr())
-                .with_style(style.progress_chars("=> "))
-                .with_prefix(title.to_owned())
+        let console = Console::new();
+        let bar = console.is_terminal().then(|| {
+            let bar = console.bar(TEMPLATE).with_prefix(title.to_owned());
+            bar.set_length(WHOLE);
+            bar
         });
-        Self { title: title.to_owned(), bar, plan: plan.clone(), progress }
+        Self { title: title.to_owned(), console, bar, plan: plan.clone(), progress }
     }
 
     /// Shows it until it is dropped.
     pub(super) async fn show(&self) {
-        let console = Console::new();
         let clock = SystemClock::new();
         let every = if self.bar.is_some() { DRAW_EVERY } else { LINE_EVERY };
         let mut began = (Phase::Connecting, clock.monotonic());
@@ -57,7 +57,7 @@ impl View {
                     bar.set_position(share);
                     bar.set_message(text);
                 }
-                None => console.say(&format!("{}: {text}", self.title)),
+                None => self.console.say(&format!("{}: {text}", self.title)),
             }
         }
     }
@@ -72,13 +72,13 @@ impl Drop for View {
     }
 }
 
-/// How much of a phase is over, in thousandths.
+/// How much of a phase is over, as a part of [`WHOLE`].
 fn share(plan: &Plan, phase: Phase, answers: u64, elapsed: Duration) -> u64 {
     let of_time = |whole: Duration| {
-        let share = elapsed.as_millis() * 1_000 / whole.as_millis().max(1);
-        u64::try_from(share).unwrap_or(1_000)
+        let share = elapsed.as_millis() * u128::from(WHOLE) / whole.as_millis().max(1);
+        u64::try_from(share).unwrap_or(WHOLE)
     };
-    let of_count = |whole: u64| answers.saturating_mul(1_000) / whole.max(1);
+    let of_count = |whole: u64| answers.saturating_mul(WHOLE) / whole.max(1);
     let share = match (phase, plan.limit) {
         (Phase::Connecting, _) => 0,
         (Phase::Preloading, _) => of_count(plan.keys),
@@ -86,7 +86,7 @@ fn share(plan: &Plan, phase: Phase, answers: u64, elapsed: Duration) -> u64 {
         (Phase::Measuring, Limit::Requests(requests)) => of_count(requests),
         (Phase::Measuring, Limit::Time(time)) => of_time(time),
     };
-    share.min(1_000)
+    share.min(WHOLE)
 }
 
 const fn name(phase: Phase) -> &'static str {

@@ -86,25 +86,39 @@ pub(super) fn settle(ports: &[u16], wait: Duration) {
 
 /// The ports as they are where all of them are free and not `taken` by plan, else other ones.
 pub(super) fn choose(stored: Ports, taken: &[u16], rng: &dyn Rng) -> Result<Ports, Failure> {
-    let free = |port: u16| {
-        let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
-        port != 0 && !taken.contains(&port) && is_free(address).unwrap_or(false)
-    };
+    let free = |port: u16| port != 0 && !taken.contains(&port) && is_free_here(port);
     if stored.all().into_iter().all(free) {
         return Ok(stored);
     }
-    let mut chosen = Vec::with_capacity(3);
+    let [resp, http, peer] = draw_free(free, rng)?;
+    Ok(Ports { resp, http, peer })
+}
+
+/// So many different ports of the loopback address on which nobody listens.
+pub(crate) fn free_ports<const N: usize>(rng: &dyn Rng) -> Result<[u16; N], Failure> {
+    draw_free(is_free_here, rng)
+}
+
+fn is_free_here(port: u16) -> bool {
+    is_free(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port)).unwrap_or(false)
+}
+
+fn draw_free<const N: usize>(
+    free: impl Fn(u16) -> bool,
+    rng: &dyn Rng,
+) -> Result<[u16; N], Failure> {
+    let mut chosen = Vec::with_capacity(N);
     for _ in 0..DRAWS_MAX {
         let port = draw(rng);
         if !chosen.contains(&port) && free(port) {
             chosen.push(port);
         }
-        if let [resp, http, peer] = chosen[..] {
-            return Ok(Ports { resp, http, peer });
+        if let Ok(ports) = chosen[..].try_into() {
+            return Ok(ports);
         }
     }
     Err(Failure::unavailable(format!(
-        "no three free ports between {} and {} on the loopback address",
+        "no {N} free ports between {} and {} on the loopback address",
         RANGE.start, RANGE.end
     )))
 }

@@ -24,6 +24,7 @@ struct Task {
 }
 
 fn main() -> ExitCode {
+    shell::panic::abort_on_panic();
     let Some(task) = parse(std::env::args().skip(1)) else {
         eprintln!("{USAGE}");
         return ExitCode::from(64);

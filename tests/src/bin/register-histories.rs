@@ -18,6 +18,7 @@ struct Arguments {
 }
 
 fn main() -> anyhow::Result<()> {
+    shell::panic::abort_on_panic();
     let Arguments { seed, count } = Arguments::parse();
     let mut out = BufWriter::new(std::io::stdout().lock());
     for number in 0..count {
