@@ -2,6 +2,7 @@
 //! cluster says about itself.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -48,9 +49,7 @@ impl Process {
 
     /// Whether it still runs: a process that has ended and whose parent has not looked is gone.
     fn is_alive(&self) -> bool {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id)).unwrap_or_default();
-        let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
-        state.is_some_and(|state| state != 'Z')
+        state_of(Path::new(&format!("/proc/{}", self.id))).is_some_and(|state| state != 'Z')
     }
 }
 
@@ -79,6 +78,20 @@ pub fn children_of(parent: u32) -> Vec<Process> {
             Process { id, arguments: arguments.filter(|word| !word.is_empty()).collect() }
         })
         .collect()
+}
+
+/// What proc(5) says that a process or a thread does: a letter.
+fn state_of(directory: &Path) -> Option<char> {
+    let stat = fs::read_to_string(directory.join("stat")).ok()?;
+    stat.rsplit(") ").next()?.chars().next()
+}
+
+/// Whether no thread of a stopped process executes anything of its own any more; some may still
+/// wait in the kernel for a device.
+pub(crate) fn stands_still(id: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
+    let mut states = threads.map(|thread| state_of(&thread.path()));
+    states.all(|state| state.is_none_or(|state| matches!(state, 'T' | 't' | 'D' | 'Z' | 'X')))
 }
 
 /// The number of a socket, as the kernel has it.

@@ -11,7 +11,7 @@ use node_api::{Change, NodeState, Request};
 use rustix::process::Signal;
 
 use crate::cluster::{binary, free_port};
-use crate::process::{children_of, send};
+use crate::process::{children_of, send, stands_still};
 use crate::{http, wait};
 
 /// The cluster to which all servers of these tests belong.
@@ -224,6 +224,22 @@ impl Server {
         let path = "/admin/v1/change";
         let response = http::request(&self.http(), "POST", path, head, &body).await?;
         ensure!(response.status < 300, "{name} of {}: {}", self.name(), response.text());
+        Ok(())
+    }
+
+    /// Stops it in the middle of whatever it does. What it waits for in the kernel may still come
+    /// to an end there, but nobody is told any more.
+    ///
+    /// # Errors
+    /// It does not run, or does not stop.
+    pub fn freeze(&self) -> anyhow::Result<()> {
+        let id = self.child.as_ref().context("it does not run")?.id();
+        send(id, Signal::STOP)?;
+        let deadline = Instant::now() + ENDS_WITHIN;
+        while !stands_still(id) {
+            ensure!(Instant::now() < deadline, "{} does not stop", self.settings.name);
+            std::thread::sleep(LOOK_EVERY);
+        }
         Ok(())
     }
 
