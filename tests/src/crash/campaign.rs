@@ -223,8 +223,8 @@ impl Campaign {
             let before = u64::try_from(self.began.elapsed().as_nanos())?;
             let machine = self.pair.machine(*victim)?;
             if let Some(disk) = &mut machine.disk {
-                // Without power nothing goes on. And a call of fsync that is under way while the file
-                // system is shut down may say that all is well though nothing was written.
+                // Without power nothing goes on. And a call of fsync that is under way while the
+                // file system is shut down may say that all is well though nothing was written.
                 machine.server.freeze()?;
                 disk.cut_power()?;
                 machine.server.kill()?;
