@@ -1,7 +1,5 @@
 //! Pure. What a seed stands for: the world, and what goes wrong in it and when.
 
-use std::time::Duration;
-
 use e2e::random::Random;
 
 /// Servers that there can be at a time.
@@ -10,8 +8,10 @@ pub(crate) const SERVERS_MAX: usize = 6;
 pub(crate) const ROUTERS: usize = 2;
 /// Coordinators, of which one works at a time.
 pub(crate) const COORDINATORS: usize = 2;
-/// How far the wall clocks of two servers may be apart, at most.
-pub(crate) const CLOCKS_DIFFER: Duration = Duration::from_secs(16);
+/// How far the wall clock of a server may be ahead, or behind.
+pub(crate) const CLOCK_OFF_MS: u32 = 8_000;
+/// How finely time is cut. A run costs its turns more than what happens in them.
+const TURNS_MS: [u64; 3] = [1, 2, 4];
 /// Until when things go wrong.
 const FAULTS_MS: (u32, u32) = (8_000, 20_000);
 /// Changes of the number of servers in one run, at least.
@@ -40,6 +40,8 @@ pub(crate) struct Plan {
     pub(crate) latency_max_ms: u64,
     /// How long a blocking piece of work may take, twice.
     pub(crate) disk_max_us: u64,
+    /// How finely time is cut: hosts run by turns of this length, and messages arrive between them.
+    pub(crate) turn_ms: u64,
     /// When things stop going wrong.
     pub(crate) faults_end_ms: u64,
     /// What happens, in the order of time.
@@ -118,6 +120,7 @@ impl Plan {
             syncs_always: dice.chance(80),
             latency_max_ms: dice.between(1, 12).into(),
             disk_max_us: u64::from(dice.between(0, 20)).pow(3) * 3,
+            turn_ms: 1,
             faults_end_ms,
             events: Vec::new(),
         };
@@ -133,6 +136,7 @@ impl Plan {
             plan.events.extend([(at, Event::LoseVolume(server)), (back, restart)]);
         }
         plan.events.sort_by_key(|(at, _)| *at);
+        plan.turn_ms = TURNS_MS[dice.below(TURNS_MS.len())];
         plan
     }
 
@@ -175,7 +179,7 @@ impl Plan {
                 vec![(at, Event::Failover)]
             }
             9 => {
-                let by = i64::from(dice.between(0, 16_000)) - 8_000;
+                let by = i64::from(dice.between(0, 2 * CLOCK_OFF_MS)) - i64::from(CLOCK_OFF_MS);
                 vec![(at, Event::StepClock(server, by))]
             }
             10 => vec![

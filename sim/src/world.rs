@@ -11,12 +11,10 @@ use turmoil::Sim;
 
 use crate::hosts::{self, HTTP_PORT, PEER_PORT, RESP_PORT};
 use crate::judge;
-use crate::plan::{COORDINATORS, Event, Host, Plan, ROUTERS, SERVERS_MAX};
+use crate::plan::{CLOCK_OFF_MS, COORDINATORS, Event, Host, Plan, ROUTERS, SERVERS_MAX};
 use crate::stage::{Request, Stage, Work};
 use crate::trace::Trace;
 
-/// How finely time is cut.
-const TICK: Duration = Duration::from_millis(1);
 /// When everything must be at rest after things have stopped going wrong.
 const REST_MS: u64 = 120_000;
 /// Between two looks at whether everything is at rest.
@@ -84,7 +82,7 @@ impl World<'_> {
     fn new(stage: Rc<Stage>, seed: u64) -> anyhow::Result<Self> {
         let sim = turmoil::Builder::new()
             .rng_seed(seed)
-            .tick_duration(TICK)
+            .tick_duration(Duration::from_millis(stage.plan.turn_ms))
             .min_message_latency(Duration::ZERO)
             .max_message_latency(Duration::from_millis(stage.plan.latency_max_ms))
             .simulation_duration(Duration::from_secs(3_600))
@@ -137,10 +135,12 @@ impl World<'_> {
         }
         self.mend();
         let mended_ms = self.now_ms();
+        let mut next_look_ms = mended_ms;
         let mut rest = Err(anyhow!("nothing was looked at"));
         while self.now_ms() < mended_ms + REST_MS {
             self.step()?;
-            if self.now_ms().is_multiple_of(LOOK_MS) {
+            if self.now_ms() >= next_look_ms {
+                next_look_ms += LOOK_MS;
                 self.accept_losses();
                 rest = judge::at_rest(&self.stage);
                 if rest.is_ok() {
@@ -150,6 +150,7 @@ impl World<'_> {
         }
         rest.context("EventuallyDone")?;
         report.rest_ms = self.now_ms() - mended_ms;
+        self.put_clocks_ahead();
         self.stage.work.set(Work::ReadAll);
         let until_ms = self.now_ms() + READ_MS;
         while self.stage.n_finished.get() < self.stage.plan.clients {
@@ -326,6 +327,15 @@ impl World<'_> {
         self.stage.coordinator.replace(None);
         self.down.retain(|down| *down != Host::Coordinator(next));
         self.sim.bounce(Host::Coordinator(next).name());
+    }
+
+    /// As far as the clock that was furthest ahead: what was to expire by any clock soon expires.
+    fn put_clocks_ahead(&self) {
+        for server in 0..SERVERS_MAX {
+            if let Some(address) = self.stage.address(&Host::Server(server).name()) {
+                simulation::set_clock_offset(address, CLOCK_OFF_MS.into());
+            }
+        }
     }
 
     fn each_other(&self, host: Host, act: impl Fn(&Sim<'_>, String, String)) {
