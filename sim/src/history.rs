@@ -27,7 +27,8 @@ pub(crate) struct History {
 pub(crate) struct Counter {
     /// The last value that was answered.
     answered: i64,
-    /// Increments since then of which nobody knows whether they were applied.
+    /// Increments of which nobody knows whether they were, or will be, applied, and which are not
+    /// in that value.
     uncertain: i64,
 }
 
@@ -128,7 +129,9 @@ impl History {
                     let text = format!("counter {key} is {value}, {counter:?} + {by} before");
                     self.violations.push(text);
                 }
-                *counter = Counter { answered: value, uncertain: 0 };
+                // What is uncertain may be on its way still, and be applied later.
+                let uncertain = (counter.uncertain - (value - least).max(0)).max(0);
+                *counter = Counter { answered: value, uncertain };
             }
             Outcome::Refused => {}
             Outcome::Uncertain => counter.uncertain += by,
@@ -170,6 +173,17 @@ mod tests {
         history.note_counter("c", 1, Outcome::Answered(3));
         assert_eq!(history.violations(), Vec::<String>::new());
         history.note_counter("c", 1, Outcome::Answered(3));
+        assert_eq!(history.violations().len(), 1);
+    }
+
+    #[test]
+    fn an_uncertain_increment_may_be_applied_late_and_once() {
+        let mut history = History::default();
+        history.note_counter("c", 1, Outcome::Uncertain);
+        history.note_counter("c", 1, Outcome::Answered(1));
+        history.note_counter("c", 1, Outcome::Answered(3));
+        assert_eq!(history.violations(), Vec::<String>::new());
+        history.note_counter("c", 1, Outcome::Answered(5));
         assert_eq!(history.violations().len(), 1);
     }
 

@@ -67,6 +67,8 @@ pub(crate) struct Stage {
     pub(crate) coordinator: RefCell<Option<Coordinator>>,
     pub(crate) leader: Cell<usize>,
     pub(crate) work: Cell<Work>,
+    /// Clients of which nothing is under way any more.
+    pub(crate) n_at_rest: Cell<usize>,
     /// Clients that have read everything.
     pub(crate) n_finished: Cell<usize>,
     pub(crate) addresses: RefCell<BTreeMap<String, IpAddr>>,
@@ -91,6 +93,7 @@ impl Stage {
             coordinator: RefCell::default(),
             leader: Cell::new(0),
             work: Cell::new(Work::Go),
+            n_at_rest: Cell::new(0),
             n_finished: Cell::new(0),
             addresses: RefCell::default(),
             root: root.to_owned(),

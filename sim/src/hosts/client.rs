@@ -21,7 +21,7 @@ use crate::stage::{Stage, Work};
 
 /// How long a client waits for an answer.
 const ANSWER: Duration = Duration::from_secs(20);
-/// How long it waits before it connects again.
+/// How long it waits before it connects again, or looks again at what others do.
 const RECONNECT: Duration = Duration::from_millis(30);
 /// How long it thinks at most.
 const THINK_US: u64 = 12_000;
@@ -35,7 +35,14 @@ const DELETED_KEPT: usize = 8;
 
 /// Runs until everything is read.
 pub(crate) async fn run(stage: Rc<Stage>, number: usize) -> turmoil::Result {
-    let mut client = Client { stage, number, n_filled: 0, n_temporary: 0, deleted: Vec::new() };
+    let mut client = Client {
+        stage,
+        number,
+        n_filled: 0,
+        n_temporary: 0,
+        deleted: Vec::new(),
+        is_at_rest: false,
+    };
     loop {
         match client.work().await {
             Ok(()) => break,
@@ -53,6 +60,7 @@ struct Client {
     n_filled: u32,
     n_temporary: u64,
     deleted: Vec<String>,
+    is_at_rest: bool,
 }
 
 impl Client {
@@ -80,7 +88,19 @@ impl Client {
                 _ => self.read_deleted(&mut connection).await?,
             }
         }
+        self.wait_for_the_others().await;
         self.read_all(&mut connection).await
+    }
+
+    /// What is read last is judged by what all clients have done, so they have to know that.
+    async fn wait_for_the_others(&mut self) {
+        let n_at_rest = &self.stage.n_at_rest;
+        if !std::mem::replace(&mut self.is_at_rest, true) {
+            n_at_rest.set(n_at_rest.get() + 1);
+        }
+        while n_at_rest.get() < self.stage.plan.clients {
+            sleep(RECONNECT).await;
+        }
     }
 
     /// Writes what is there from the beginning, many keys at a time.
