@@ -60,7 +60,7 @@ const NEVER: u64 = u64::MAX;
 pub(crate) struct Lost {
     /// Handed to the socket: may have been applied.
     pub(crate) sent: Vec<Flight>,
-    /// Not, or not wholly, handed to the socket: not applied.
+    /// Not, or not wholly, handed to the socket, or not taken by the server: not applied.
     pub(crate) unsent: Vec<Flight>,
 }
 
@@ -100,6 +100,8 @@ pub(crate) struct Queue {
     answered: u64,
     /// When bytes last came, or the first of the waiting commands was queued or was being written.
     progress: Instant,
+    /// The server has said its last word: it took nothing of what is not answered.
+    over: bool,
 }
 
 impl Queue {
@@ -114,6 +116,7 @@ impl Queue {
             queued: 0,
             answered: 0,
             progress: now,
+            over: false,
         }
     }
 
@@ -203,6 +206,16 @@ impl Queue {
         self.blocks.iter().any(|block| block.barrier == NEVER)
     }
 
+    /// The server has answered what it took, and takes nothing more.
+    pub(crate) fn end(&mut self) {
+        self.over = true;
+    }
+
+    /// Whether nothing more comes or goes over this connection.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over
+    }
+
     /// Unblocks the ranges whose barrier is reached and tells the server to resume them.
     pub(crate) fn resume(&mut self, now: Instant) {
         if self.blocks.is_empty() {
@@ -250,8 +263,8 @@ impl Queue {
     /// The connection is gone: takes everything, and is as new.
     pub(crate) fn take_lost(&mut self, now: Instant) -> Lost {
         let old = std::mem::replace(self, Self::new(now));
-        let (sent, unsent) =
-            old.flights.into_iter().partition(|flight| flight.end <= old.written_bytes);
+        let may_be_applied = |flight: &Flight| !old.over && flight.end <= old.written_bytes;
+        let (sent, unsent) = old.flights.into_iter().partition(may_be_applied);
         Lost { sent, unsent }
     }
 }

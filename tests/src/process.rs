@@ -3,15 +3,17 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::wait;
 
 /// How long killed processes may take to be gone.
 const GONE_WITHIN: Duration = Duration::from_secs(60);
+/// Between two looks at whether one stands still.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// A process that the supervisor started.
 #[derive(Clone, Debug)]
@@ -88,7 +90,7 @@ fn state_of(directory: &Path) -> Option<char> {
 
 /// Whether no thread of a stopped process executes anything of its own any more; some may still
 /// wait in the kernel for a device.
-pub(crate) fn stands_still(id: u32) -> bool {
+fn stands_still(id: u32) -> bool {
     let threads = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
     let mut states = threads.map(|thread| state_of(&thread.path()));
     states.all(|state| state.is_none_or(|state| matches!(state, 'T' | 't' | 'D' | 'Z' | 'X')))
@@ -143,6 +145,28 @@ pub fn interrupt(id: u32) -> anyhow::Result<()> {
 /// Sends a signal to a process.
 pub(crate) fn send(id: u32, signal: Signal) -> anyhow::Result<()> {
     kill_process(pid(id)?, signal).with_context(|| format!("cannot send {signal:?} to {id}"))
+}
+
+/// Stops a process (SIGSTOP), and waits until it stands still.
+///
+/// # Errors
+/// There is none, or it does not stop.
+pub fn freeze(id: u32) -> anyhow::Result<()> {
+    send(id, Signal::STOP)?;
+    let deadline = Instant::now() + GONE_WITHIN;
+    while !stands_still(id) {
+        ensure!(Instant::now() < deadline, "process {id} does not stop");
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Ok(())
+}
+
+/// Has a frozen process go on (SIGCONT).
+///
+/// # Errors
+/// There is none.
+pub fn go_on(id: u32) -> anyhow::Result<()> {
+    send(id, Signal::CONT)
 }
 
 /// Sends a signal to every process of a group.

@@ -11,7 +11,7 @@ use node_api::{Change, NodeState, Request};
 use rustix::process::Signal;
 
 use crate::cluster::{binary, free_port};
-use crate::process::{children_of, send, stands_still};
+use crate::process::{children_of, freeze, send};
 use crate::{http, wait};
 
 /// The cluster to which all servers of these tests belong.
@@ -234,13 +234,7 @@ impl Server {
     /// It does not run, or does not stop.
     pub fn freeze(&self) -> anyhow::Result<()> {
         let id = self.child.as_ref().context("it does not run")?.id();
-        send(id, Signal::STOP)?;
-        let deadline = Instant::now() + ENDS_WITHIN;
-        while !stands_still(id) {
-            ensure!(Instant::now() < deadline, "{} does not stop", self.settings.name);
-            std::thread::sleep(LOOK_EVERY);
-        }
-        Ok(())
+        freeze(id).with_context(|| self.settings.name.clone())
     }
 
     /// Kills it without notice, and waits until it is gone.

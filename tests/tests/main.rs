@@ -11,6 +11,7 @@ mod data_loss;
 mod full_disk;
 mod full_log;
 mod honesty;
+mod paused_router;
 mod pressure;
 mod report_figure;
 mod rescale;

@@ -1,7 +1,10 @@
 //! Shell. One client's connection: commands in, replies out, in one task.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 
 use bytes::BytesMut;
 use resp::{Command, CommandDecoder, Decoded};
@@ -31,6 +34,9 @@ const CLOSE_WAIT: std::time::Duration = std::time::Duration::from_millis(200);
 /// To a router, unasked: nothing more is to be sent on this connection. What was sent is answered,
 /// and then the router closes it.
 const LEAVING: &[u8] = b">1\r\n$7\r\nLEAVING\r\n";
+/// To a router, as the last word: what was taken of this connection is answered, and whatever else
+/// was sent is not applied.
+const BYE: &[u8] = b">1\r\n$3\r\nBYE\r\n";
 const STOPPING: &str = "TRYAGAIN the server is stopping; the command was not applied";
 
 /// See the module.
@@ -119,15 +125,18 @@ impl Connection {
             let is_gated = self.output.is_gated();
             let released = *self.released.borrow_and_update();
             let has_ready = !self.output.ready(released).is_empty();
+            let wants_input = self.wants_input();
+            if wants_input {
+                self.make_room();
+            }
             tokio::select! {
                 biased;
                 changed = self.released.changed(), if is_gated => {
                     changed.map_err(io::Error::other)?;
                 }
-                ready = self.stream.writable(), if has_ready => ready?,
-                ready = self.stream.readable(), if self.wants_input() => {
-                    ready?;
-                    self.read()?;
+                n_read = exchange(&mut self.stream, &mut self.input, wants_input, has_ready),
+                    if wants_input || has_ready => {
+                    self.is_closing |= n_read? == Some(0);
                 }
                 () = wait_held(&self.node, self.held.as_ref(), &mut self.changed),
                     if self.held.is_some() => self.retry_held(),
@@ -163,6 +172,9 @@ impl Connection {
     /// Ends the connection so that the client gets what was written. If bytes were left unread,
     /// the operating system would reset the connection and take replies back.
     async fn close(mut self) -> io::Result<()> {
+        if self.session.is_router {
+            self.stream.write_all(BYE).await?;
+        }
         self.stream.shutdown().await?;
         let read_rest = async {
             loop {
@@ -184,9 +196,14 @@ impl Connection {
         self.output.len() < self.node.settings.max_output_bytes
     }
 
-    fn read(&mut self) -> io::Result<()> {
+    fn make_room(&mut self) {
         let missing = self.decoder.missing(&self.input).min(MAX_READ_BYTES);
         self.input.reserve(missing.max(READ_BYTES));
+    }
+
+    /// Reads what has arrived by now.
+    fn read(&mut self) -> io::Result<()> {
+        self.make_room();
         match self.stream.try_read_buf(&mut self.input) {
             Ok(0) => self.is_closing = true,
             Ok(_) => {}
@@ -334,6 +351,26 @@ impl Connection {
 fn limits(node: &Node, session: &Session) -> resp::Limits {
     let limits = node.settings.decoder;
     if session.is_locked() { dialect::limits_before_password(limits) } else { limits }
+}
+
+/// Reads, or returns without a number when replies can be written. A read that does not fill its
+/// room tells the runtime that nothing is left, which spares a call that would say so.
+async fn exchange(
+    stream: &mut TcpStream,
+    input: &mut BytesMut,
+    wants_input: bool,
+    has_ready: bool,
+) -> io::Result<Option<usize>> {
+    poll_fn(|cx| {
+        if has_ready && let Poll::Ready(writable) = stream.poll_write_ready(cx) {
+            return Poll::Ready(writable.map(|()| None));
+        }
+        if !wants_input {
+            return Poll::Pending;
+        }
+        pin!(stream.read_buf(input)).poll(cx).map_ok(Some)
+    })
+    .await
 }
 
 async fn wait_held(node: &Node, held: Option<&Held>, changed: &mut watch::Receiver<()>) {

@@ -32,6 +32,8 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from
 const READ_BYTES: usize = 64 * 1024;
 /// Reads and writes before other tasks get their turn.
 const ROUNDS_MAX: usize = 8;
+/// The last word of a server on a connection. Another one that comes unasked says that it leaves.
+const BYE: &[u8] = b">1\r\n$3\r\nBYE\r\n";
 
 /// One server as one data thread reaches it.
 pub(crate) struct Upstream {
@@ -178,6 +180,12 @@ impl Upstream {
         self.lose(&shard);
     }
 
+    /// Whether nothing more is to be done on this connection.
+    fn is_done(&self) -> bool {
+        let queue = self.queue.borrow();
+        queue.is_over() || (queue.is_empty() && (self.retired.get() || queue.is_leaving()))
+    }
+
     async fn connect(&self, shard: &Shard) -> io::Result<Connection> {
         let Some(incarnation) = self.node.incarnation else {
             return Err(io::Error::other("its volume is not known yet"));
@@ -215,7 +223,7 @@ impl Upstream {
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)));
             }
             let now = shard.now();
-            self.poll_write(connection, now, cx)?;
+            // What the server has said comes first: it may be that it takes nothing more.
             let reading = match connection.poll_read(cx) {
                 Poll::Ready(read) => {
                     read?;
@@ -228,11 +236,10 @@ impl Upstream {
                 }
                 Poll::Pending => false,
             };
-            let queue = self.queue.borrow();
-            if queue.is_empty() && (self.retired.get() || queue.is_leaving()) {
+            if self.is_done() {
                 return Poll::Ready(Ok(()));
             }
-            drop(queue);
+            self.poll_write(connection, now, cx)?;
             if !reading {
                 self.keep_waker(cx);
                 return Poll::Pending;
@@ -282,7 +289,11 @@ impl Upstream {
     ) -> io::Result<()> {
         while let Some(reply) = decoder.decode(input).map_err(io::Error::other)? {
             if reply.starts_with(b">") {
-                self.queue.borrow_mut().leave();
+                let mut queue = self.queue.borrow_mut();
+                match &reply[..] == BYE {
+                    true => queue.end(),
+                    false => queue.leave(),
+                }
                 continue;
             }
             let Some((flight, number)) = self.queue.borrow_mut().pop() else {

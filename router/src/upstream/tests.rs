@@ -107,6 +107,19 @@ fn what_was_written_whole_may_have_been_applied() {
 }
 
 #[test]
+fn what_a_server_did_not_take_before_its_last_word_was_not_applied() {
+    let mut case = Case::new();
+    case.push(3);
+    case.queue.wrote(2 * frame().len(), case.now);
+    case.answer(None);
+    case.queue.end();
+    assert!(case.queue.is_over());
+    let lost = case.queue.take_lost(case.now);
+    assert_eq!((lost.sent.len(), lost.unsent.len()), (0, 2));
+    assert!(!case.queue.is_over(), "the next connection is another one");
+}
+
+#[test]
 fn what_waits_too_long_for_a_connection_is_taken_out() {
     let mut case = Case::new();
     case.push(2);

@@ -36,6 +36,17 @@ pub(crate) struct Node {
 
 type Hook = Box<dyn FnOnce() + Send>;
 
+/// How a connection is cut at a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// The command is executed and not answered.
+    Executed,
+    /// It is not executed.
+    Unexecuted,
+    /// It is not executed, and the router is told that nothing more was taken.
+    Bye,
+}
+
 #[derive(Default)]
 struct State {
     keys: BTreeMap<RecordKey, Bytes>,
@@ -52,9 +63,8 @@ struct State {
     token: Option<String>,
     refusals: usize,
     resumes: usize,
-    /// The connection is cut instead of answering a command whose text begins so; whether it is
-    /// executed before.
-    cut: VecDeque<(String, bool)>,
+    /// The connection is cut instead of answering a command whose text begins so; how.
+    cut: VecDeque<(String, Cut)>,
     /// Commands are taken in but neither executed nor answered.
     holding: bool,
     /// Everything is refused so.
@@ -178,8 +188,8 @@ impl Node {
     }
 
     /// Cuts the connection instead of answering the next command that begins so.
-    pub(crate) fn cut_at(&self, beginning: &str, execute_first: bool) {
-        self.state().cut.push_back((beginning.to_owned(), execute_first));
+    pub(crate) fn cut_at(&self, beginning: &str, cut: Cut) {
+        self.state().cut.push_back((beginning.to_owned(), cut));
     }
 
     /// Takes commands without answering them, from now on or no longer.
@@ -295,7 +305,10 @@ impl Connection {
                     hook();
                 }
                 if matches!(self.execute(&command, &text, &mut output), Done::Cut) {
-                    return stream.write_all(&output).await;
+                    stream.write_all(&output).await?;
+                    stream.shutdown().await?;
+                    while stream.read_buf(input).await? > 0 {}
+                    return Ok(());
                 }
             }
             stream.write_all(&output).await?;
@@ -360,8 +373,13 @@ impl Connection {
         }
         let cut = state.cut.front().is_some_and(|(at, _)| text.starts_with(at));
         let cut = if cut { state.cut.pop_front() } else { None };
-        if let Some((_, false)) = cut {
-            return Done::Cut;
+        match cut {
+            Some((_, Cut::Bye)) => {
+                output.extend_from_slice(b">1\r\n$7\r\nLEAVING\r\n>1\r\n$3\r\nBYE\r\n");
+                return Done::Cut;
+            }
+            Some((_, Cut::Unexecuted)) => return Done::Cut,
+            Some((_, Cut::Executed)) | None => {}
         }
         state.executed.push(text.to_owned());
         let before = output.len();

@@ -1,3 +1,4 @@
+use crate::fake::Cut;
 use crate::world::{World, key_in, keys_in, part};
 
 #[test]
@@ -59,7 +60,7 @@ fn an_error_of_one_part_says_how_much_was_applied() {
         config.server_wait = std::time::Duration::from_millis(200);
     });
     let (near, far) = (key_in(part(0, 2)), key_in(part(1, 2)));
-    world.nodes[1].cut_at("MSET", false);
+    world.nodes[1].cut_at("MSET", Cut::Unexecuted);
     let mut client = world.client();
     assert_eq!(
         client.ask(&format!("MSET {near} 1 {far} 2")),

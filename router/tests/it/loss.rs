@@ -1,16 +1,17 @@
 use std::time::Duration;
 
+use crate::fake::Cut;
 use crate::world::{World, key_in, part, until};
 
 const SHORT: Duration = Duration::from_millis(200);
 
 #[test]
 fn a_write_that_may_have_been_applied_is_never_sent_again() {
-    for execute_first in [true, false] {
+    for cut in [Cut::Executed, Cut::Unexecuted] {
         let world = World::start(1);
         let mut client = world.client();
         assert_eq!(client.ask("SET a x"), "OK");
-        world.nodes[0].cut_at("APPEND a 1", execute_first);
+        world.nodes[0].cut_at("APPEND a 1", cut);
         client.send_all(["GET a", "APPEND a 1", "GET a", "GET a"]);
         assert_eq!(client.reply(), "x");
         assert_eq!(
@@ -19,11 +20,22 @@ fn a_write_that_may_have_been_applied_is_never_sent_again() {
              may not have been applied"
         );
         // Reads are sent again.
-        let expected = if execute_first { "x1" } else { "x" };
+        let expected = if cut == Cut::Executed { "x1" } else { "x" };
         assert_eq!((&*client.reply(), &*client.reply()), (expected, expected));
         let appended = world.nodes[0].executed().iter().filter(|c| c.starts_with("APPEND")).count();
-        assert_eq!(appended, usize::from(execute_first));
+        assert_eq!(appended, usize::from(cut == Cut::Executed));
     }
+}
+
+#[test]
+fn what_a_server_did_not_take_before_its_last_word_is_sent_again() {
+    let world = World::start(1);
+    let mut client = world.client();
+    assert_eq!(client.ask("SET a x"), "OK");
+    world.nodes[0].cut_at("APPEND a 1", Cut::Bye);
+    client.send_all(["GET a", "APPEND a 1", "GET a", "APPEND a 2", "GET a"]);
+    let replies: Vec<String> = (0..5).map(|_| client.reply()).collect();
+    assert_eq!(replies, ["x", "2", "x1", "3", "x12"]);
 }
 
 #[test]
@@ -31,7 +43,7 @@ fn a_read_is_not_sent_again_where_it_could_see_a_later_write_of_its_client() {
     let world = World::start(1);
     let mut client = world.client();
     assert_eq!(client.ask("SET a x"), "OK");
-    world.nodes[0].cut_at("GET a", false);
+    world.nodes[0].cut_at("GET a", Cut::Unexecuted);
     client.send_all(["GET a", "GET a", "APPEND a 1", "GET a"]);
     let lost = "-TRYAGAIN connection to kv-0 was lost before the answer came; try again";
     assert_eq!((&*client.reply(), &*client.reply()), (lost, lost));
@@ -73,7 +85,7 @@ fn a_full_queue_to_a_server_is_waited_for_and_named() {
     });
     let (holder, mut first, mut second) = (world.nodes[0].clone(), world.client(), world.client());
     world.nodes[0].hook("GET a", move || holder.hold(true));
-    world.nodes[0].cut_at("GET a", false);
+    world.nodes[0].cut_at("GET a", Cut::Unexecuted);
     let before = world.nodes[0].accepted();
     // The read waits for the greeting of a new connection, with which it fills the queue.
     first.send("GET a");

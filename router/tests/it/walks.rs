@@ -5,6 +5,7 @@ use resp::Value;
 use ring::{Arc, Point};
 
 use crate::client::Client;
+use crate::fake::Cut;
 use crate::world::{World, part};
 
 const KEYS: usize = 300;
@@ -115,7 +116,7 @@ fn bounds_and_errors_end_a_walk_clearly() {
     fill(&mut client);
     let answer = client.ask("KEYS *");
     assert_eq!(answer, "-ERR the matching keys are over the limit of 500 bytes; use SCAN");
-    world.nodes[1].cut_at("RINGKV.FLUSH", true);
+    world.nodes[1].cut_at("RINGKV.FLUSH", Cut::Executed);
     let answer = client.ask("FLUSHALL");
     assert!(answer.starts_with("-ERR outcome unknown: connection to kv-1"), "{answer}");
     world.nodes[1].hold(true);

@@ -1,6 +1,5 @@
 //! Shell. turmoil's network, with the methods of tokio's types that it lacks.
 
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -142,12 +141,12 @@ impl TcpStream {
         self.stream().peer_addr()
     }
 
-    /// Returns when something can be written.
+    /// Ready when something can be written.
     ///
     /// # Errors
     /// The connection was shut down.
-    pub async fn writable(&self) -> io::Result<()> {
-        poll_fn(|cx| pin!(self.stream().writable()).poll(cx)).await
+    pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        pin!(self.stream().writable()).poll(cx)
     }
 
     /// Writes what there is room for.
@@ -156,18 +155,6 @@ impl TcpStream {
     /// There is no room, or the connection ended.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         self.stream().try_write(bytes)
-    }
-
-    /// Returns when there is something to read, or the end.
-    ///
-    /// # Errors
-    /// The connection was reset.
-    pub async fn readable(&self) -> io::Result<()> {
-        let mut byte = [0];
-        let peek = |cx: &mut Context<'_>| {
-            self.stream().poll_peek(cx, &mut ReadBuf::new(&mut byte)).map_ok(|_| ())
-        };
-        poll_fn(peek).await
     }
 
     /// Reads what has arrived.

@@ -1,8 +1,10 @@
+use std::time::Duration;
+
 use resp::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use super::{Harness, run, settings};
+use super::{Harness, ServerSettings, run, settings};
 use crate::store::Durability;
 
 /// Gets that a connection has sent and the node has not read yet: their answers are long.
@@ -69,8 +71,7 @@ fn a_router_is_told_to_go_and_answered_until_it_has_gone() {
         }
         harness.engine.let_go();
         assert_eq!(router.receive().await, Some(Value::Simple("OK".into())));
-        let leaving = Value::Push(vec![Value::Bulk(Some("LEAVING".into()))]);
-        assert_eq!(router.receive().await, Some(leaving));
+        assert_eq!(router.receive().await, Some(push("LEAVING")));
         assert_eq!(router.ask("GET k").await, Value::Bulk(Some("v".into())));
         assert_eq!(router.ask("SET k w").await, Value::Simple("OK".into()));
         let mut words = hello.split(' ').map(|word| format!("${}\r\n{word}\r\n", word.len()));
@@ -82,4 +83,29 @@ fn a_router_is_told_to_go_and_answered_until_it_has_gone() {
         drop(router);
         harness.finish().await;
     });
+}
+
+#[test]
+fn a_router_that_does_not_go_hears_that_nothing_more_was_taken() {
+    run(async {
+        let settings = ServerSettings { max_drain: Duration::from_millis(100), ..settings() };
+        let harness = Harness::start(Durability::Always, settings).await;
+        let mut router = harness.connect().await;
+        let hello = format!("RINGKV.HELLO 1 ROUTER {:032x} {:032x}", 9, 7);
+        assert_eq!(router.ask(&hello).await, Value::Simple("OK".into()));
+        assert_eq!(router.ask("SET k v").await, Value::Simple("OK".into()));
+        // The first half of a command is not one that was taken.
+        router.stream.write_all(b"*2\r\n$3\r\nDEL\r\n$1\r\n").await.expect("written");
+        harness.drain.start();
+        assert_eq!(router.receive().await, Some(push("LEAVING")));
+        assert_eq!(router.receive().await, Some(push("BYE")));
+        router.stream.write_all(b"k\r\n").await.expect("written");
+        assert_eq!(router.receive().await, None);
+        assert_eq!(harness.metrics.total_commands(), 2);
+        harness.finish().await;
+    });
+}
+
+fn push(word: &'static str) -> Value {
+    Value::Push(vec![Value::Bulk(Some(word.into()))])
 }
