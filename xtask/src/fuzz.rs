@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{self, Seek as _};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
 
@@ -15,6 +16,8 @@ use crate::{release, root};
 
 /// How long each target runs in continuous integration.
 const SECONDS: u32 = 15;
+/// How many targets run at a time.
+const JOBS: usize = 2;
 /// What a target may take in all, and at once.
 const RSS_LIMIT_MB: u32 = 1_024;
 const MALLOC_LIMIT_MB: u32 = 256;
@@ -79,10 +82,33 @@ fn fuzz(
     build.args(["--package", "fuzz", "--bin", PROGRAM, "--features", "engine"]);
     build.env("RUSTC_WORKSPACE_WRAPPER", root().join("fuzz/instrument.sh"));
     report.run("build of the fuzz targets", &mut build)?;
-    for name in names {
-        let mut command = target(name, seconds)?;
-        report.run(&format!("fuzz {name}"), &mut command)?;
+    let names: Vec<&String> = names.iter().collect();
+    for some in names.chunks(JOBS) {
+        let words: Vec<&str> = some.iter().map(|name| name.as_str()).collect();
+        report.call(&format!("fuzz {}", words.join(", ")), || side_by_side(&words, seconds))?;
     }
+    Ok(())
+}
+
+/// Runs these targets at the same time; prints what each has said when it has ended.
+fn side_by_side(names: &[&str], seconds: u32) -> anyhow::Result<()> {
+    let mut running = Vec::new();
+    for name in names {
+        let output = tempfile::tempfile().context("cannot make a file")?;
+        let mut command = target(name, seconds)?;
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output.try_clone()?);
+        running.push((name, output, command.spawn().context("cannot start a fuzz target")?));
+    }
+    let mut failed = Vec::new();
+    for (name, mut output, mut child) in running {
+        let status = child.wait()?;
+        output.rewind()?;
+        io::copy(&mut output, &mut io::stdout())?;
+        if !status.success() {
+            failed.push(format!("{name}: {status}"));
+        }
+    }
+    ensure!(failed.is_empty(), "{}", failed.join("; "));
     Ok(())
 }
 
@@ -95,17 +121,21 @@ fn target(name: &str, seconds: u32) -> anyhow::Result<Command> {
             .with_context(|| format!("cannot make {}", directory.display()))?;
     }
     let mut command = Command::new(release::target_directory().join("debug").join(PROGRAM));
-    command.env("RINGKV_FUZZ_TARGET", name).args([&found, &corpora().join(name)]).args([
-        format!("-max_total_time={seconds}"),
-        format!("-rss_limit_mb={RSS_LIMIT_MB}"),
-        format!("-malloc_limit_mb={MALLOC_LIMIT_MB}"),
-        format!("-timeout={INPUT_SECONDS_MAX}"),
-        format!("-max_len={INPUT_BYTES_MAX}"),
-        format!("-artifact_prefix={}/{name}-", failed.display()),
-        "-print_final_stats=1".to_owned(),
-        "-print_funcs=0".to_owned(),
-        "-verbosity=0".to_owned(),
-    ]);
+    command
+        .current_dir(root())
+        .env("RINGKV_FUZZ_TARGET", name)
+        .args([&found, &corpora().join(name)])
+        .args([
+            format!("-max_total_time={seconds}"),
+            format!("-rss_limit_mb={RSS_LIMIT_MB}"),
+            format!("-malloc_limit_mb={MALLOC_LIMIT_MB}"),
+            format!("-timeout={INPUT_SECONDS_MAX}"),
+            format!("-max_len={INPUT_BYTES_MAX}"),
+            format!("-artifact_prefix={}/{name}-", failed.display()),
+            "-print_final_stats=1".to_owned(),
+            "-print_funcs=0".to_owned(),
+            "-verbosity=0".to_owned(),
+        ]);
     Ok(command)
 }
 
