@@ -21,7 +21,7 @@ const LOAD_IMAGE: &str = "localhost/ringkv-load:e2e";
 /// Where it is set, nothing is skipped for want of a Kubernetes.
 const REQUIRED: &str = "RINGKV_REQUIRE_KUBERNETES";
 /// So many scenarios run at a time.
-const THREADS: &str = "--test-threads=1";
+const THREADS: &str = "--test-threads=3";
 /// As in the Containerfile.
 const USER: &str = "65532:65532";
 

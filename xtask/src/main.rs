@@ -3,6 +3,7 @@
 mod cluster;
 mod crash;
 mod e2e;
+mod figures;
 mod foreign;
 mod fuzz;
 mod instructions;
@@ -11,6 +12,7 @@ mod operator_faults;
 mod peers;
 mod planted;
 mod porcupine;
+mod processes;
 mod redis_tools;
 mod release;
 mod simulation;
@@ -38,6 +40,7 @@ const TASKS: &[(&str, &str)] = &[
     ),
     ("fuzz", "the targets of fuzz/, those that are named or all, for `--seconds N` each"),
     ("peers", "ringkv beside programs that do the like: path, router or moving; see --help of it"),
+    ("figures", "the report's figures, from a fresh run; --only N, --out DIR"),
     ("instructions", "of each hot path, against its budget; --update stores them; words of names"),
     ("planted", "which tier of tests catches which known bug, and how soon"),
     ("porcupine", "a second opinion on made-up histories, or on those that a failed run has kept"),
@@ -69,6 +72,7 @@ fn run(arguments: Vec<String>) -> anyhow::Result<()> {
         "model" => model::run(&flags),
         "e2e" => e2e::run(&flags),
         "foreign" => foreign::run(&flags),
+        "figures" => figures::run(&flags),
         "fuzz" => fuzz::run(&flags),
         "peers" => peers::run(&flags),
         "instructions" => instructions::run(&flags),

@@ -11,13 +11,11 @@ mod moves;
 mod moving;
 mod options;
 mod path;
-mod processes;
 mod protocol;
 mod rounds;
 mod router;
 mod rows;
 mod sides;
-mod stat;
 mod statistics;
 mod table;
 mod traffic;
@@ -29,13 +27,13 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
+use crate::processes::output_of;
 use crate::redis_tools::{apt_get, is_root, on_path};
 use crate::release;
 use crate::stage::Report;
 use cell::Durability;
 use moves::Case;
 use options::{HELP, Options, Pin, What};
-use processes::output_of;
 use rows::Row;
 
 /// Programs, and the packages of Debian that have them.

@@ -14,10 +14,10 @@ use super::cell::Durability;
 use super::connection::{Connection, Reply, Route, write_all};
 use super::moves::{Case, Move, Run, of_status};
 use super::options::Options;
-use super::processes::{Process, cpu_seconds, free_ports, output_of};
 use super::protocol::SLOTS;
 use super::sides::{redis, ringkv};
 use super::traffic::Traffic;
+use crate::processes::{Process, cpu_seconds, free_ports, output_of};
 
 /// Sizes of values.
 const VALUES: [u32; 2] = [100, 1_024];

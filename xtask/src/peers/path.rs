@@ -99,7 +99,7 @@ fn peer(directory: &Path, durability: Durability) -> anyhow::Result<Side> {
         processes.push(server);
         ports.push(port);
     }
-    let servers = processes.iter().map(super::processes::Process::id).collect();
+    let servers = processes.iter().map(crate::processes::Process::id).collect();
     let (proxy, port) = nutcracker(directory, &ports)?;
     let side = Side::of("nutcracker", port, vec![proxy.id()], servers);
     Ok(side.owning(vec![proxy]).owning(processes))

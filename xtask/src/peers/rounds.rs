@@ -10,9 +10,9 @@ use anyhow::Context;
 use super::benchmark::{self, Outcome};
 use super::cell::{Cell, Durability, Kind};
 use super::options::Options;
-use super::processes::{Process, cpu_seconds, run};
 use super::rows::{Row, Sample};
 use super::sides::Side;
+use crate::processes::{Process, cpu_seconds, run};
 
 /// Requests of each connection in the first trial, and how many there are at the most.
 const TRIAL_REQUESTS: u64 = 4;

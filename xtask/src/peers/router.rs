@@ -25,8 +25,8 @@ use super::coordinator::Coordinator;
 use super::membership::{FIRST, GREETING, QUESTION, owned};
 use super::options::Options;
 use super::path::measure_all;
-use super::processes::{Process, free_ports};
 use super::sides::{READY_WITHIN, Side, nutcracker, redis};
+use crate::processes::{Process, free_ports};
 
 /// The names of the sides.
 pub(crate) const NAMES: [&str; 3] = ["ringkv", "nutcracker", "direct"];

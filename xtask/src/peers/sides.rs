@@ -9,7 +9,7 @@ use anyhow::Context;
 use super::cell::Durability;
 use super::connection;
 use super::options::Pin;
-use super::processes::{Process, children_of, free_ports, pin};
+use crate::processes::{Process, children_of, free_ports, pin};
 
 /// How long a side may take from its start to its first answer.
 pub(crate) const READY_WITHIN: Duration = Duration::from_secs(60);

@@ -1,4 +1,6 @@
-//! Shell. The processes of a comparison: started, looked at, and ended whatever happens.
+//! Shell. The processes of a measurement: started, looked at, and ended whatever happens.
+
+mod stat;
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -10,7 +12,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::stat;
 use crate::cluster::wait::end_of;
 
 /// How long a process may take to end in order.
@@ -71,6 +72,14 @@ impl Process {
             ensure!(waited < within, "{}: no {what} in {} s{log}", self.name, within.as_secs());
             sleep(BETWEEN_LOOKS * 4);
         }
+        Ok(())
+    }
+
+    /// Waits until it has ended well.
+    pub(crate) fn wait_for_success(&mut self, within: Duration) -> anyhow::Result<()> {
+        ensure!(self.ended_within(within), "{} did not end in {} s", self.name, within.as_secs());
+        let status = self.child.wait()?;
+        ensure!(status.success(), "{}: {status}{}", self.name, end_of(Some(&self.log)));
         Ok(())
     }
 
