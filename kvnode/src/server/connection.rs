@@ -172,11 +172,11 @@ impl Connection {
     /// Ends the connection so that the client gets what was written. If bytes were left unread,
     /// the operating system would reset the connection and take replies back.
     async fn close(mut self) -> io::Result<()> {
-        if self.session.is_router {
-            self.stream.write_all(BYE).await?;
-        }
-        self.stream.shutdown().await?;
-        let read_rest = async {
+        let end = async {
+            if self.session.is_router {
+                self.stream.write_all(BYE).await?;
+            }
+            self.stream.shutdown().await?;
             loop {
                 self.input.clear();
                 self.input.reserve(READ_BYTES);
@@ -185,7 +185,7 @@ impl Connection {
                 }
             }
         };
-        tokio::time::timeout(CLOSE_WAIT, read_rest).await.unwrap_or(Ok(()))
+        tokio::time::timeout(CLOSE_WAIT, end).await.unwrap_or(Ok(()))
     }
 
     fn wants_input(&self) -> bool {
