@@ -1,8 +1,8 @@
 //! Shell. `cargo xtask figures`: every figure of the report that ringkv began with, measured anew,
 //! as tables and charts.
 
-mod cluster;
 mod plan;
+mod spread;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
+use crate::local_cluster::LocalCluster;
 use crate::processes::{Process, output_of};
 use crate::stage::Report;
 use crate::{release, root};
-use cluster::Cluster;
 use plan::{Figure, KEYS, REPORTED, SERVERS, Servers, Subject, figures, rows};
+use spread::keys_of_servers;
 
 const HELP: &str = "\
 cargo xtask figures [--only N] [--out DIR] [--program FILE]
@@ -111,7 +112,7 @@ impl Bench<'_> {
         for placement in ["classic", "balanced"] {
             let cluster = self.start(SERVERS, placement)?;
             self.fill(&cluster, KEYS, "100")?;
-            let keys = cluster.keys(KEYS)?;
+            let keys = keys_of_servers(&cluster.api, KEYS)?;
             println!("{placement}: {keys:?}");
             text.push_str(&rows(placement, &keys));
         }
@@ -121,9 +122,9 @@ impl Bench<'_> {
     fn removal(&self) -> anyhow::Result<()> {
         let cluster = self.start(SERVERS, "balanced")?;
         self.fill(&cluster, KEYS, "100")?;
-        let before = cluster.keys(KEYS)?;
-        cluster.scale(SERVERS - 1, CHANGE_WITHIN)?;
-        let after = cluster.keys(KEYS)?;
+        let before = keys_of_servers(&cluster.api, KEYS)?;
+        output_of(&mut cluster.api.scale(SERVERS - 1), CHANGE_WITHIN)?;
+        let after = keys_of_servers(&cluster.api, KEYS)?;
         println!("before: {before:?}\nafter: {after:?}");
         for (server, keys) in &after {
             let had = before.iter().find(|(name, _)| name == server);
@@ -146,7 +147,7 @@ impl Bench<'_> {
             let mut command = self.bench();
             command.args(words).arg("--csv").arg(&table);
             if let Some(cluster) = &cluster {
-                command.args(["--target", &cluster.target()]);
+                command.args(["--target", &target(cluster)]);
             }
             print!("{}", output_of(&mut command, CALL_WITHIN)?);
         }
@@ -156,8 +157,8 @@ impl Bench<'_> {
     fn growth(&self) -> anyhow::Result<()> {
         let cluster = self.start(3, "balanced")?;
         self.fill(&cluster, 200_000, "256")?;
-        let (target, url) = (cluster.target(), cluster.url());
-        let table = self.table().canonicalize().unwrap_or_else(|_| self.table());
+        let (target, url) = (target(&cluster), cluster.api.url());
+        let table = std::path::absolute(self.table())?;
         let words = [
             ["--target", &target],
             ["--keys", "200000"],
@@ -167,23 +168,24 @@ impl Bench<'_> {
             ["--watch-rebalance", &url],
         ];
         let mut arguments = vec!["bench".to_owned(), "--timeline".to_owned()];
-        arguments.push(std::path::absolute(&table)?.display().to_string());
+        arguments.push(table.display().to_string());
         arguments.extend(words.concat().into_iter().map(str::to_owned));
         let mut load = Process::start("load", self.data, self.program, &arguments)?;
         std::thread::sleep(CHANGE_AFTER);
-        cluster.scale(SERVERS, CHANGE_WITHIN)?;
+        output_of(&mut cluster.api.scale(SERVERS), CHANGE_WITHIN)?;
         load.wait_for_success(CALL_WITHIN)?;
         print!("{}", load.output());
         Ok(())
     }
 
-    fn start(&self, servers: usize, placement: &str) -> anyhow::Result<Cluster> {
-        Cluster::start(self.program, self.data, placement, servers, placement)
+    fn start(&self, servers: usize, placement: &str) -> anyhow::Result<LocalCluster> {
+        let more = ["--durability", "everysec", "--placement", placement];
+        LocalCluster::start(self.program, self.data, placement, servers, &more)
     }
 
     /// Writes every key once.
-    fn fill(&self, cluster: &Cluster, keys: u64, value_bytes: &str) -> anyhow::Result<()> {
-        let (target, keys) = (cluster.target(), keys.to_string());
+    fn fill(&self, cluster: &LocalCluster, keys: u64, value_bytes: &str) -> anyhow::Result<()> {
+        let (target, keys) = (target(cluster), keys.to_string());
         let mut command = self.bench();
         command.args(["--target", &target, "--keys", &keys, "--value-size", value_bytes]);
         command.args(["--preload", "--mix", "read-only", "--requests", "1000"]);
@@ -211,4 +213,9 @@ impl Bench<'_> {
         println!("{}", chart.display());
         Ok(())
     }
+}
+
+/// Where Redis clients connect.
+fn target(cluster: &LocalCluster) -> String {
+    format!("127.0.0.1:{}", cluster.resp)
 }

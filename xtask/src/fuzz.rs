@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Seek as _};
+use std::io::{self, Write as _};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::thread::{self, ScopedJoinHandle};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 
 use crate::redis_tools::{apt_get, is_root, on_path};
 use crate::stage::Report;
@@ -92,20 +93,17 @@ fn fuzz(
 
 /// Runs these targets at the same time; prints what each has said when it has ended.
 fn side_by_side(names: &[&str], seconds: u32) -> anyhow::Result<()> {
-    let mut running = Vec::new();
-    for name in names {
-        let output = tempfile::tempfile().context("cannot make a file")?;
-        let mut command = target(name, seconds)?;
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output.try_clone()?);
-        running.push((name, output, command.spawn().context("cannot start a fuzz target")?));
-    }
+    let run = |name| target(name, seconds)?.output().context("cannot start a fuzz target");
+    let outputs: Vec<_> = thread::scope(|scope| {
+        let running: Vec<_> = names.iter().map(|name| scope.spawn(move || run(name))).collect();
+        running.into_iter().map(ScopedJoinHandle::join).collect()
+    });
     let mut failed = Vec::new();
-    for (name, mut output, mut child) in running {
-        let status = child.wait()?;
-        output.rewind()?;
-        io::copy(&mut output, &mut io::stdout())?;
-        if !status.success() {
-            failed.push(format!("{name}: {status}"));
+    for (name, output) in names.iter().zip(outputs) {
+        let output = output.map_err(|_| anyhow!("a panic at {name}"))??;
+        io::stdout().write_all(&[output.stdout, output.stderr].concat())?;
+        if !output.status.success() {
+            failed.push(format!("{name}: {}", output.status));
         }
     }
     ensure!(failed.is_empty(), "{}", failed.join("; "));

@@ -7,6 +7,7 @@ mod figures;
 mod foreign;
 mod fuzz;
 mod instructions;
+mod local_cluster;
 mod model;
 mod operator_faults;
 mod peers;

@@ -140,6 +140,8 @@ pub(crate) fn rows(series: &str, keys: &[(String, u64)]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -148,8 +150,7 @@ mod tests {
         for number in 1..=6 {
             assert!(figures.iter().any(|figure| figure.number == number), "{number}");
         }
-        let mut names: Vec<&str> = figures.iter().map(|figure| figure.name).collect();
-        names.dedup();
+        let names: BTreeSet<&str> = figures.iter().map(|figure| figure.name).collect();
         assert_eq!(names.len(), figures.len());
         assert_eq!(REPORTED.iter().sum::<u64>(), KEYS);
     }

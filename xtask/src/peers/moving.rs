@@ -106,16 +106,12 @@ impl Task<'_> {
 }
 
 fn ours(program: &Path, task: &Task) -> anyhow::Result<Move> {
-    let (side, http) = ringkv(program, task.directory, usize::from(SERVERS), task.durability())?;
+    let (side, api) = ringkv(program, task.directory, usize::from(SERVERS), task.durability())?;
     let route = Route::One(side.port);
     task.write_keys(&route).context("ringkv")?;
-    let url = format!("http://127.0.0.1:{http}");
-    let mut scale = Command::new(program);
-    scale.args(["scale", &(SERVERS + 1).to_string(), "--url", &url]);
+    let mut scale = api.scale(usize::from(SERVERS) + 1);
     let run = task.run(&route, &mut scale, || side.all()).context("ringkv")?;
-    let mut status = Command::new(program);
-    status.args(["status", "--json", "--url", &url]);
-    of_status(&output_of(&mut status, AGREES_WITHIN)?, run)
+    of_status(&output_of(&mut api.status(), AGREES_WITHIN)?, run)
 }
 
 fn theirs(_: &Path, task: &Task) -> anyhow::Result<Move> {

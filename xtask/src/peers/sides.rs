@@ -9,12 +9,11 @@ use anyhow::Context;
 use super::cell::Durability;
 use super::connection;
 use super::options::Pin;
+use crate::local_cluster::{Api, LocalCluster};
 use crate::processes::{Process, children_of, free_ports, pin};
 
 /// How long a side may take from its start to its first answer.
 pub(crate) const READY_WITHIN: Duration = Duration::from_secs(60);
-/// What `ringkv local` prints then.
-const READY: &str = "ringkv is ready";
 /// The first arguments of its children.
 const NODE: &str = "node";
 const ROUTER: &str = "router";
@@ -63,35 +62,24 @@ impl Side {
     }
 }
 
-/// A whole cluster of ringkv, with the port of its HTTP.
+/// A whole cluster of ringkv, with its commands.
 pub(crate) fn ringkv(
     program: &Path,
     parent: &Path,
     nodes: usize,
     durability: Durability,
-) -> anyhow::Result<(Side, u16)> {
-    let ports = free_ports(2)?;
-    let [resp, http] = ports.as_slice() else { anyhow::bail!("two ports were asked for") };
-    let words = [
-        ("--nodes", nodes.to_string()),
-        ("--data", "data".to_owned()),
-        ("--resp-port", resp.to_string()),
-        ("--http-port", http.to_string()),
-        ("--durability", durability.name().to_owned()),
-    ];
-    let mut arguments = vec!["local".to_owned()];
-    arguments.extend(words.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]));
-    let mut local = Process::start("ringkv", parent, program, &arguments)?;
-    local.wait_until(READY, READY_WITHIN, |local| local.output().contains(READY))?;
-    let front = children_of(local.id(), ROUTER);
-    let mut servers = children_of(local.id(), NODE);
+) -> anyhow::Result<(Side, Api)> {
+    let more = ["--durability", durability.name()];
+    let LocalCluster { resp, api, process } =
+        LocalCluster::start(program, parent, "ringkv", nodes, &more)?;
+    let front = children_of(process.id(), ROUTER);
+    let mut servers = children_of(process.id(), NODE);
     anyhow::ensure!(
         front.len() == 1 && servers.len() == nodes,
         "ringkv local runs other processes"
     );
-    servers.push(local.id());
-    let side = Side::of("ringkv", *resp, front, servers).owning(vec![local]);
-    Ok((side, *http))
+    servers.push(process.id());
+    Ok((Side::of("ringkv", resp, front, servers).owning(vec![process]), api))
 }
 
 /// A redis-server, with its port.
