@@ -12,6 +12,13 @@ pub enum Victim {
     Server(String),
     /// A router: connections through it break.
     Router,
+    /// A router whose network was gone at that time, in milliseconds on the clock of the errors:
+    /// connections through it break, and any key may be refused that it had been asked for by then,
+    /// for it reaches no server; that answer comes when the network is back.
+    IsolatedRouter {
+        /// When nothing reached it any more.
+        isolated_ms: u64,
+    },
     /// All of it: any key may be refused meanwhile, and any connection may break.
     Everything,
     /// The room on the disk.
@@ -46,6 +53,9 @@ impl Outage {
         let refused = matches!(kind, ErrorKind::TryAgain | ErrorKind::OutcomeUnknown);
         match &self.victim {
             Victim::Router => kind == ErrorKind::Connection,
+            Victim::IsolatedRouter { isolated_ms } => {
+                kind == ErrorKind::Connection || refused && called_ms <= *isolated_ms
+            }
             Victim::Server(name) => refused && keys.iter().any(|key| had(name, key, rings)),
             Victim::Everything => {
                 refused || matches!(kind, ErrorKind::Connection | ErrorKind::Loading)
@@ -93,6 +103,11 @@ mod tests {
         let outages = [
             Outage { victim: Victim::Server("kv-1".to_owned()), from_ms: 100, until_ms: 200 },
             Outage { victim: Victim::Router, from_ms: 300, until_ms: 400 },
+            Outage {
+                victim: Victim::IsolatedRouter { isolated_ms: 510 },
+                from_ms: 500,
+                until_ms: 600,
+            },
         ];
         unexplained(&report, &outages, &[ring]).is_empty()
     }
@@ -107,5 +122,8 @@ mod tests {
         assert!(!explained(ErrorKind::Connection, Some("mine"), 150));
         assert!(explained(ErrorKind::Connection, None, 350));
         assert!(!explained(ErrorKind::TryAgain, Some("mine"), 350));
+        assert!(explained(ErrorKind::Connection, None, 550));
+        assert!(explained(ErrorKind::OutcomeUnknown, Some("other"), 510));
+        assert!(!explained(ErrorKind::OutcomeUnknown, Some("other"), 511));
     }
 }
