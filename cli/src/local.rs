@@ -9,6 +9,7 @@ mod keeper;
 mod log_file;
 mod ports;
 mod ready;
+mod scheduling;
 mod settings;
 mod supervisor;
 
@@ -48,7 +49,8 @@ pub(crate) struct LocalArgs {
     /// Where HTTP clients connect [default: 5000, or as at the last start]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     http_port: Option<u16>,
-    /// The address of both ports. There is no access control yet: open it to trusted networks only
+    /// The address of both ports. A local cluster asks for no password: open it to trusted networks
+    /// only
     #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     bind: IpAddr,
     /// When a write is answered [default: always, or as at the last start]
@@ -130,5 +132,6 @@ pub(crate) fn run(args: &LocalArgs) -> Result<(), Failure> {
     ports::settle(&servers.collect::<Vec<u16>>(), wait);
     data.store(&cluster).map_err(Failure::storage)?;
 
+    scheduling::take_turns();
     block_on(supervisor::run(data, cluster, http.address, args.reached_at, console))
 }

@@ -18,7 +18,7 @@ use super::data_dir::DataDir;
 use super::fleet::{Fleet, Meeting};
 use super::http::{self, Api};
 use super::keeper::Keeper;
-use super::ready;
+use super::{ready, scheduling};
 use crate::bars::{Console, ProgressView};
 use crate::cluster_client::ClusterClient;
 use crate::failure::Failure;
@@ -115,8 +115,14 @@ fn resume_change(coordinator: &Coordinator, wanted: &[String]) -> Result<(), Fai
 
 fn router_arguments(resp: SocketAddr, http: SocketAddr, coordinator_url: &str) -> Vec<OsString> {
     let (resp, http) = (resp.to_string(), http.to_string());
-    let arguments = ["router", "--resp", &resp, "--http", &http, "--coordinator", coordinator_url];
-    arguments.into_iter().chain(["--exit-with-stdin"]).map(OsString::from).collect()
+    let threads = scheduling::router_threads().to_string();
+    let ports = ["router", "--resp", &resp, "--http", &http, "--coordinator", coordinator_url];
+    ports
+        .into_iter()
+        .chain(["--threads", &threads])
+        .chain(["--exit-with-stdin"])
+        .map(OsString::from)
+        .collect()
 }
 
 /// Says once that the cluster serves, and until then what is waited for.
