@@ -16,7 +16,7 @@ use anyhow::{Context, bail};
 /// Directories that hold nothing of ours.
 const SKIPPED: [&str; 6] = ["target", ".git", "corpus", "artifacts", "coverage", "node_modules"];
 /// Files that are text and ours.
-const EXTENSIONS: [&str; 8] = ["rs", "toml", "md", "yml", "yaml", "json", "sh", "snap"];
+const EXTENSIONS: [&str; 9] = ["rs", "toml", "md", "yml", "yaml", "json", "sh", "snap", "svg"];
 
 /// One file, with its path from the root of the repository.
 #[derive(Clone, Debug)]
