@@ -116,13 +116,9 @@ fn resume_change(coordinator: &Coordinator, wanted: &[String]) -> Result<(), Fai
 fn router_arguments(resp: SocketAddr, http: SocketAddr, coordinator_url: &str) -> Vec<OsString> {
     let (resp, http) = (resp.to_string(), http.to_string());
     let threads = scheduling::router_threads().to_string();
-    let ports = ["router", "--resp", &resp, "--http", &http, "--coordinator", coordinator_url];
-    ports
-        .into_iter()
-        .chain(["--threads", &threads])
-        .chain(["--exit-with-stdin"])
-        .map(OsString::from)
-        .collect()
+    let places = ["router", "--resp", &resp, "--http", &http, "--coordinator", coordinator_url];
+    let more = ["--threads", &threads, "--exit-with-stdin"];
+    places.into_iter().chain(more).map(OsString::from).collect()
 }
 
 /// Says once that the cluster serves, and until then what is waited for.
