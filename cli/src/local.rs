@@ -62,7 +62,8 @@ pub(crate) struct LocalArgs {
     /// Tokens of each server; fixed when the cluster is made [default: 100]
     #[arg(long, value_name = "N", value_parser = virtual_nodes())]
     virtual_nodes: Option<u16>,
-    /// The most that one server streams to others in a second, in bytes [default: no bound]
+    /// The most that one server streams to others in a second, in bytes [default: all it can, but
+    /// with rests while it serves clients]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1_024..))]
     max_bytes_per_second: Option<u64>,
     /// The address by which servers, router and coordinator reach each other, where a proxy passes

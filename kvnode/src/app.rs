@@ -187,7 +187,8 @@ pub(crate) fn assemble(
     };
     tracing::info!(server = %config.name, resp = %config.resp_address,
         http = %config.http_address, peer = %config.peer_address, "listening");
-    let control = ControlParts { config: config.clone(), http, peer, requests, registry };
+    let clients = Shared::clone(&metrics);
+    let control = ControlParts { config: config.clone(), http, peer, requests, registry, clients };
     Ok(Parts { data, control, upkeep: Upkeep { store, clock, metrics }, drain })
 }
 

@@ -20,6 +20,7 @@ use crate::app::RunError;
 use crate::config::{self, Config};
 use crate::executor::{ControlSender, Identity};
 use crate::handoff::{Context, Drivers, HandoffMetrics, Running, Throttle, listen, run_trims};
+use crate::metrics::Metrics;
 use crate::ownership::{
     self, ActorParts, Administrator, CoordinatorRingSource, FileRingSource, KubernetesRingSource,
     Ownership, Record, RingSource, VolumeLock,
@@ -51,6 +52,8 @@ pub(crate) struct ControlParts {
     pub(crate) requests: ControlSender,
     /// For /metrics.
     pub(crate) registry: Registry,
+    /// What clients do.
+    pub(crate) clients: Shared<Metrics>,
 }
 
 /// Locks and opens the data directory, in the order that keeps a second process out.
@@ -87,7 +90,7 @@ pub(crate) async fn run(
     drain: DrainToken,
 ) -> anyhow::Result<()> {
     let Opened { identity, store, clock, record, lock: _lock } = opened;
-    let ControlParts { config, http, peer, requests, mut registry } = parts;
+    let ControlParts { config, http, peer, requests, mut registry, clients } = parts;
     let metrics = Shared::new(HandoffMetrics::register(&mut registry));
     let ring = ring_source(&config.ring_source);
     let read_ring = Shared::new(Notify::new());
@@ -105,7 +108,7 @@ pub(crate) async fn run(
             clock: clock.clone(),
             control: requests.clone(),
             peers: known_peers,
-            throttle: Throttle::new(time),
+            throttle: Throttle::new(time, clients),
             metrics,
             limits: config.handoff,
             time,

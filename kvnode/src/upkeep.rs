@@ -22,9 +22,9 @@ const SWEEP_GAP: Duration = Duration::from_millis(2);
 /// How many records are counted before it is looked whether it is time to drain.
 const COUNTED_RECORDS: u64 = 16_384;
 /// Between two counts at least.
-const COUNT_PAUSE: Duration = Duration::from_secs(10);
+const COUNT_PAUSE: Duration = Duration::from_secs(30);
 /// How many times longer than a count the pause after it is.
-const COUNT_PAUSE_FACTOR: u32 = 30;
+const COUNT_PAUSE_FACTOR: u32 = 100;
 
 /// Removes expired records until it is time to drain.
 pub(crate) async fn sweep(

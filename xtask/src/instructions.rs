@@ -58,6 +58,18 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
     count(&choice)
 }
 
+/// The stages of a test run: all cases against their budgets. Skipped, and said so, where nothing
+/// can be counted, or a failure where nothing may be skipped.
+pub(crate) fn stages(report: &mut Report, options: Options) -> anyhow::Result<()> {
+    if let Some(why) = obstacle(!options.no_install) {
+        ensure!(!options.ci, "the hot paths: {why}");
+        println!("skipped: instructions of the hot paths: {why}");
+        return Ok(());
+    }
+    build(report, options)?;
+    report.call("instructions of the hot paths", || count(&Choice::default()))
+}
+
 /// Why nothing can be counted here. Installs Debian's valgrind where that is what is missing.
 fn obstacle(may_install: bool) -> Option<&'static str> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {

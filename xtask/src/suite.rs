@@ -4,8 +4,8 @@ use std::process::Command;
 
 use crate::stage::Report;
 use crate::{
-    crash, e2e, foreign, fuzz, model, operator_faults, planted, porcupine, redis_tools, release,
-    simulation, tidy, torture,
+    crash, e2e, foreign, fuzz, instructions, model, operator_faults, planted, porcupine,
+    redis_tools, release, simulation, tidy, torture,
 };
 
 /// What to run.
@@ -72,6 +72,7 @@ fn end_to_end(report: &mut Report, options: Options) -> anyhow::Result<()> {
     report.call("redis-cli and redis-benchmark", || redis_tools::provide(!options.no_install))?;
     release::build(report, options)?;
     report.call("no planted bug in it", planted::require_absence)?;
+    instructions::stages(report, options)?;
     porcupine::stages(report, options)?;
     let mut tests = release::tests(options, &["--lib", "--test", "main"]);
     tests.args(["--", "--nocapture", "--test-threads=1"]);

@@ -212,7 +212,8 @@ pub struct Auth {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rebalance {
-    /// The most bytes that one server streams to others in a second; no bound if absent.
+    /// The most bytes that one server streams to others in a second. If absent, all that it can,
+    /// but with rests while it serves clients.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1024))]
     pub max_bytes_per_second: Option<i64>,

@@ -17,6 +17,8 @@ use crate::types::{
 /// Records that a node is asked to count at a time: few enough to be counted well within any time
 /// that one waits for an answer.
 const COUNTED_RECORDS: u64 = 50_000;
+/// Records from which an estimate is made: right to about one in a hundred.
+const SAMPLED_RECORDS: u64 = 10_000;
 
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +106,15 @@ impl NodeClient {
             rest = counted.rest;
         }
         Ok(total)
+    }
+
+    /// `POST /count` once: counted, or, where there is more than a node counts at a time, estimated
+    /// from a part.
+    pub async fn estimate(&self, address: &str, arcs: ArcSet) -> Result<Count, ClientError> {
+        let request = CountRequest { arcs, records_max: Some(SAMPLED_RECORDS) };
+        let body = encode(address, &request)?;
+        let counted: Counted = self.send(address, Method::POST, "count", body).await?;
+        Ok(counted.extrapolated(&request.arcs))
     }
 
     /// `GET /membership` of a coordinator: the committed ring document, and where the servers are.

@@ -312,6 +312,28 @@ pub struct Counted {
     pub rest: ArcSet,
 }
 
+impl Counted {
+    /// What is in these arcs, of which only a part may have been counted: keys lie evenly on the
+    /// ring, so what the part holds is taken for its share.
+    #[must_use]
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an estimate; a cast from a float saturates"
+    )]
+    pub fn extrapolated(&self, arcs: &ArcSet) -> Count {
+        let seen_share = arcs.subtract(&self.rest).share();
+        if self.rest.is_empty() || seen_share <= 0.0 {
+            return self.count;
+        }
+        let factor = arcs.share() / seen_share;
+        let scale = |counted: u64| (counted as f64 * factor).round() as u64;
+        let Count { keys, bytes, records } = self.count;
+        Count { keys: scale(keys), bytes: scale(bytes), records: scale(records) }
+    }
+}
+
 /// What is on disk in some arcs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {

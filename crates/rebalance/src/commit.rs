@@ -12,7 +12,7 @@ use shell::clock::Clock;
 use crate::change::{
     moves_to, must_record, next_document, reachable, receivers_without_space, with_accepted_losses,
 };
-use crate::count::count_moves;
+use crate::count::{Precision, count_moves};
 use crate::driver::{Driver, assignment_of};
 use crate::plan::{Plan, PlanState};
 use crate::store::{RingStore, RingStoreError};
@@ -89,8 +89,9 @@ impl<S: RingStore> Driver<S> {
         let ring = Ring::from_document(next).map_err(|error| vec![error.to_string()])?;
         let moves = moves_to(next, observed, &ring);
         let mut wishes = self.shared.wish.subscribe();
+        let client = &self.shared.client;
         let counted = tokio::select! {
-            counted = count_moves(&self.shared.client, addresses, moves) => counted,
+            counted = count_moves(client, addresses, moves, Precision::Estimate) => counted,
             _ = wishes.wait_for(|wish| *wish != self.wish) => {
                 Err("something else is wished for by now".to_owned())
             }

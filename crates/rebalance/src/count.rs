@@ -63,18 +63,32 @@ pub(crate) async fn count_servers(shared: &Shared, max_age: Duration) {
         Counts { counted_at, by_server };
 }
 
+/// How exactly to count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Precision {
+    /// By a look at every record.
+    Exact,
+    /// From a part of the records: soon, however many there are.
+    Estimate,
+}
+
 /// What would go from one server to another, counted at its source.
 pub(crate) async fn count_moves(
     client: &NodeClient,
     addresses: &BTreeMap<String, ServerAddresses>,
     moves: Vec<Move>,
+    precision: Precision,
 ) -> Result<Vec<(Move, Count)>, String> {
     let mut running = JoinSet::new();
     for one in moves {
         let address = addresses.get(&one.source).map(|addresses| addresses.http.clone());
         let client = client.clone();
         running.spawn(async move {
-            let count = client.count(&address.unwrap_or_default(), one.arcs.clone()).await;
+            let (address, arcs) = (address.unwrap_or_default(), one.arcs.clone());
+            let count = match precision {
+                Precision::Exact => client.count(&address, arcs).await,
+                Precision::Estimate => client.estimate(&address, arcs).await,
+            };
             count
                 .map_err(|error| format!("{} cannot be counted: {error}", one.source))
                 .map(|count| (one, count))
@@ -130,7 +144,7 @@ pub(crate) async fn preview(shared: &Shared, replicas: usize) -> Result<Preview,
             preview.refused.push(format!("{name} does not answer: {why}"));
         }
     }
-    match count_moves(&shared.client, &facts.addresses, moves).await {
+    match count_moves(&shared.client, &facts.addresses, moves, Precision::Exact).await {
         Ok(counted) => {
             preview.refused.extend(receivers_without_space(&counted, &facts.observed));
             preview.keys = counted.iter().map(|(_, count)| count.keys).sum();

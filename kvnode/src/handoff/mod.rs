@@ -56,7 +56,7 @@ pub struct HandoffLimits {
 impl HandoffLimits {
     /// Sizes with which some dozens of handoffs run at a time on a small machine.
     pub const USUAL: Self = Self {
-        chunk_bytes: 256 << 10,
+        chunk_bytes: 64 << 10,
         window_bytes: 4 << 20,
         capture_bytes: 16 << 20,
         pause_limit: Duration::from_millis(500),

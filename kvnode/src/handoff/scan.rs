@@ -1,10 +1,13 @@
 //! Shell. Reads the durable records of a handoff's arcs in point order, piece by piece, on a thread
 //! for blocking work.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use handoff::{Cursor, Version};
 use planted::Bug;
 use ring::{ArcSet, Point};
+use shell::clock::{Clock, SystemClock};
 use tokio::sync::mpsc;
 
 use super::blocking;
@@ -26,6 +29,8 @@ pub(crate) struct Piece {
     /// Every record up to this point has been seen.
     pub(crate) passed: Option<Point>,
     pub(crate) is_last: bool,
+    /// How long it took to read.
+    pub(crate) reading: Duration,
 }
 
 /// Scans from a cursor; the scan ends when the receiver is dropped. Writes up to the version
@@ -39,7 +44,8 @@ pub(crate) fn start(
     chunk_bytes: usize,
 ) -> mpsc::Receiver<Result<Piece, String>> {
     let (pieces, receiver) = mpsc::channel(READ_AHEAD);
-    let mut scan = Scan { store, arcs, from, durable, chunk_bytes, after: None };
+    let time = SystemClock::new();
+    let mut scan = Scan { store, arcs, from, durable, chunk_bytes, after: None, time };
     tokio::spawn(async move {
         loop {
             let read = blocking(move || {
@@ -72,11 +78,14 @@ struct Scan {
     durable: Version,
     chunk_bytes: usize,
     after: Option<RecordKey>,
+    time: SystemClock,
 }
 
 impl Scan {
     fn next_durable(&mut self) -> Result<Piece, StoreError> {
-        let piece = self.next()?;
+        let began = self.time.monotonic();
+        let mut piece = self.next()?;
+        piece.reading = self.time.monotonic().saturating_sub(began);
         if piece.max_version > self.durable {
             self.store.sync()?;
             self.durable = piece.max_version;

@@ -30,6 +30,8 @@ const BACKOFF_MAX_FROZEN: Duration = Duration::from_millis(50);
 /// When a sync is asked for again.
 const SYNC_AGAIN: Duration = Duration::from_millis(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Records from which it is estimated how many there are.
+const SAMPLED_RECORDS: u64 = 10_000;
 
 /// One handoff to drive.
 pub(crate) struct Job {
@@ -261,7 +263,7 @@ impl Driver {
         }))
     }
 
-    /// Counts what is to move, beside everything else and once.
+    /// Estimates what is to move, beside everything else and once.
     fn count(&mut self) {
         if std::mem::replace(&mut self.is_counted, true) {
             return;
@@ -270,9 +272,13 @@ impl Driver {
         let now_ms = self.context.clock.expiry_now();
         let progress = Shared::clone(&self.progress);
         tokio::spawn(async move {
-            match super::blocking(move || store.count(&arcs, now_ms)).await {
+            let estimate = move || {
+                let counted = store.count_some(&arcs, now_ms, SAMPLED_RECORDS)?;
+                Ok(counted.extrapolated(&arcs))
+            };
+            match super::blocking(estimate).await {
                 Ok(count) => progress.set_total(Moved { keys: count.keys, bytes: count.bytes }),
-                Err(error) => tracing::warn!(error, "cannot count what is to move"),
+                Err(error) => tracing::warn!(error, "cannot estimate what is to move"),
             }
         });
     }

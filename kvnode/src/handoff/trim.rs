@@ -6,11 +6,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use handoff::TrimKind;
-use shell::clock::{Clock, SystemClock};
+use shell::clock::Clock;
 
 use super::{Context, blocking};
 use crate::ownership::TrimJob;
-use crate::store::{Store, StoreError, Trim, Trimmed};
+use crate::store::{StoreError, Trim, Trimmed};
 
 /// The longest sleep between two looks at whether to stop.
 const NAP: Duration = Duration::from_millis(20);
@@ -27,8 +27,10 @@ pub(crate) async fn run(context: Shared<Context>) {
         };
         let Ok(job) = job else { return };
         let (id, kind, arcs, stop) = (job.id, job.kind, job.arcs.clone(), Shared::clone(&job.stop));
-        let (store, rate) = (context.store.clone(), context.limits.trim_records_per_second);
-        let mut work = std::pin::pin!(blocking(move || delete(&store, &job, rate)));
+        let mut work = std::pin::pin!(blocking({
+            let context = Shared::clone(&context);
+            move || delete(&context, &job)
+        }));
         let done = tokio::select! {
             done = &mut work => done,
             () = drain.signaled() => {
@@ -52,24 +54,47 @@ pub(crate) async fn run(context: Shared<Context>) {
     }
 }
 
-fn delete(store: &Store, job: &TrimJob, records_per_second: u64) -> Result<Trimmed, StoreError> {
+fn delete(context: &Context, job: &TrimJob) -> Result<Trimmed, StoreError> {
     let what = match job.kind {
         TrimKind::Records => Trim::Everything,
         TrimKind::Tombstones => Trim::Tombstones,
     };
-    let clock = SystemClock::new();
-    store.delete_arcs(&job.arcs, job.max_version, what, |trimmed| {
-        let due = trimmed.n_records.saturating_mul(1_000_000) / records_per_second.max(1);
-        let due = Duration::from_micros(due);
+    let mut pace = Pace::begin(context.time.monotonic(), context.limits.trim_records_per_second);
+    context.store.delete_arcs(&job.arcs, job.max_version, what, |trimmed| {
+        let now = context.time.monotonic();
+        let rest = context.throttle.rest_after(now.saturating_sub(pace.goes_on_at));
+        pace.worked(now, trimmed.n_records, rest);
         loop {
             if job.stop.load(Ordering::Acquire) {
                 return false;
             }
-            let rest = due.saturating_sub(clock.monotonic());
+            let rest = pace.goes_on_at.saturating_sub(context.time.monotonic());
             if rest.is_zero() {
                 return true;
             }
             std::thread::sleep(rest.min(NAP));
         }
     })
+}
+
+/// When the next records may be deleted.
+struct Pace {
+    records_per_second: u64,
+    n_records: u64,
+    goes_on_at: Duration,
+}
+
+impl Pace {
+    const fn begin(now: Duration, records_per_second: u64) -> Self {
+        Self { records_per_second, n_records: 0, goes_on_at: now }
+    }
+
+    /// So many records are deleted by now, and it shall rest at least so long.
+    fn worked(&mut self, now: Duration, n_records: u64, rest: Duration) {
+        let n_more = n_records.saturating_sub(self.n_records);
+        let us = n_more.saturating_mul(1_000_000) / self.records_per_second.max(1);
+        self.n_records = n_records;
+        let allowed_at = self.goes_on_at + Duration::from_micros(us);
+        self.goes_on_at = allowed_at.max(now + rest);
+    }
 }

@@ -3,6 +3,7 @@
 //! newer write is never undone.
 
 use std::collections::BTreeMap;
+use std::thread;
 
 use bytes::Bytes;
 use node_api::{Count, Counted};
@@ -18,8 +19,9 @@ use super::{Change, Engine, Op, RecordKey, Store, StoreError, Table};
 const MAX_SEEN: usize = 2_048;
 /// In front of the names of notes, among the other values about the store.
 const NOTE_PREFIX: &[u8] = b"note/";
-/// Records changed by one commit; other writers wait that long.
-const MAX_CHANGED: usize = 256;
+/// Records changed by one commit; other writers wait that long. After each one whoever else wants
+/// the processor may have it.
+const MAX_CHANGED: usize = 64;
 
 /// What to delete of an arc.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +135,7 @@ impl Store {
                 }
                 Ok((changes, ()))
             })?;
+            thread::yield_now();
         }
         Ok(applied)
     }
@@ -163,6 +166,7 @@ impl Store {
             loop {
                 let piece = self.find(arc, after.as_ref(), max_version, what)?;
                 self.delete(&piece.keys, max_version, what, &mut trimmed)?;
+                thread::yield_now();
                 if !goes_on(&trimmed) {
                     return Ok(trimmed);
                 }

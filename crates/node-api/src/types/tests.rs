@@ -1,6 +1,6 @@
 //! The form of requests: what older and newer releases have to agree on.
 
-use ring::{Arc, Placement};
+use ring::{Arc, Placement, Point};
 use serde_json::json;
 
 use super::*;
@@ -62,4 +62,18 @@ fn a_change_without_its_head_is_none() {
     ] {
         assert!(serde_json::from_str::<Request>(text).is_err(), "{text}");
     }
+}
+
+#[test]
+fn what_was_counted_in_part_stands_for_its_share() {
+    let arcs = |last: u128| ArcSet::from_iter(Arc::new(Point(0), Point(last)));
+    let all = arcs((1 << 100) - 1);
+    let count = Count { keys: 30, bytes: 3_000, records: 40 };
+    let whole = Counted { count, rest: ArcSet::default() };
+    assert_eq!(whole.extrapolated(&all), count);
+    let quarter = Counted { count, rest: all.subtract(&arcs((1 << 98) - 1)) };
+    let expected = Count { keys: 120, bytes: 12_000, records: 160 };
+    assert_eq!(quarter.extrapolated(&all), expected);
+    let nothing = Counted { count: Count::default(), rest: all.clone() };
+    assert_eq!(nothing.extrapolated(&all), Count::default());
 }

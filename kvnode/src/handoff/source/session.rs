@@ -78,14 +78,16 @@ impl Session {
     }
 }
 
-/// The next piece of the scan, when the bound on bytes a second allows it.
+/// The next piece of the scan, when it is its turn; at once where there is no throttle.
 async fn next_piece(
     stream: Option<&mut Stream>,
-    throttle: &Throttle,
+    throttle: Option<&Throttle>,
 ) -> Option<Result<Piece, String>> {
     match stream {
         Some(stream) => {
-            throttle.ready().await;
+            if let Some(throttle) = throttle {
+                throttle.ready().await;
+            }
             stream.pieces.recv().await
         }
         None => std::future::pending().await,
@@ -124,6 +126,8 @@ impl Driver {
             let takes_captured = has_room && session.stream.is_some();
             let waits_for_disk = takes_captured && queue.as_ref().is_some_and(|q| !q.is_empty());
             let scans = has_room && session.scans();
+            // Writers wait for a frozen scan.
+            let throttle = (self.state == SourceState::Copying).then_some(&context.throttle);
             tokio::select! {
                 biased;
                 Some(command) = self.commands.recv() => {
@@ -135,9 +139,9 @@ impl Driver {
                     self.hear(&mut session, frame).await?;
                     *backoff = BACKOFF_MIN;
                 }
-                () = capture::pushed(queue.as_deref()), if takes_captured => {}
+                () = capture::pushed(queue.as_deref()), if takes_captured && !waits_for_disk => {}
                 _ = durable.changed(), if waits_for_disk => {}
-                piece = next_piece(session.stream.as_mut(), &context.throttle), if scans => {
+                piece = next_piece(session.stream.as_mut(), throttle), if scans => {
                     self.send_piece(&mut session, piece)?;
                 }
                 _ = ticks.tick() => self.tick(&mut session, queue.as_deref()).await?,
@@ -277,7 +281,7 @@ impl Driver {
         let piece = piece.ok_or_else(ended)?.map_err(Trouble::Scan)?;
         if !piece.records.is_empty() {
             let n_bytes = session.send_records(piece.records);
-            self.context.throttle.charge_scan(n_bytes);
+            self.context.throttle.charge_scan(n_bytes, piece.reading);
             self.context.metrics.count_streamed(n_bytes);
         }
         if let Some(stream) = &mut session.stream {

@@ -8,7 +8,7 @@ use std::sync::Arc as Shared;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use handoff::{ClusterId, HandoffId, Server, Terms};
+use handoff::{ClusterId, HandoffId, Refusal, Server, Terms};
 use node_api::{Change, ClientError, HandoffStatus, NodeClient, NodeState, Peers, Request, Secret};
 use prometheus_client::registry::Registry;
 use ring::{ArcMap, ArcSet, Move, Placement, Ring, RingDocument};
@@ -73,11 +73,11 @@ impl TestNode {
             executor,
             requests: receiver,
             settings: app::settings(&config),
-            metrics,
+            metrics: Shared::clone(&metrics),
             drain: token,
         };
         let data = app::start_data_thread(data).unwrap();
-        let parts = ControlParts { config, http, peer, requests, registry };
+        let parts = ControlParts { config, http, peer, requests, registry, clients: metrics };
         let (kill, killed) = oneshot::channel::<()>();
         let token = drain.token();
         let control = std::thread::spawn(move || {
@@ -360,9 +360,19 @@ impl Cluster {
         self.change(name, Change::Cancel { id })
     }
 
-    pub(super) fn retire(&self, name: &str) -> Result<(), ClientError> {
+    /// Asks until the last record is deleted, and this is noted.
+    pub(super) fn retire(&self, name: &str) {
         let ring_epoch = self.document.as_ref().unwrap().epoch;
-        self.change(name, Change::Retire { ring_epoch })
+        let trims = Refusal::Trimming.to_string();
+        let deadline = std::time::Instant::now() + PATIENCE;
+        loop {
+            match self.change(name, Change::Retire { ring_epoch }) {
+                Ok(()) => return,
+                Err(ClientError::Refused(problem)) if problem.detail == trims => {}
+                Err(error) => panic!("{name} does not retire: {error}"),
+            }
+            assert!(std::time::Instant::now() < deadline, "{name} still deletes");
+        }
     }
 
     /// Starts every handoff that is due, and waits until all are finished.

@@ -177,7 +177,7 @@ fn damaged_records_are_not_applied() {
 #[test]
 fn a_note_is_as_old_as_the_records_applied_with_it() {
     let (engine, store) = new_memory_store(Durability::EverySec);
-    let records: Vec<_> = keys(600).map(|key| (key, record(7, "value"))).collect();
+    let records: Vec<_> = keys(150).map(|key| (key, record(7, "value"))).collect();
     let name = Bytes::from_static(b"name");
     let mut says = Vec::new();
     let noted = |applied: &Applied, is_last: bool| {
@@ -185,9 +185,9 @@ fn a_note_is_as_old_as_the_records_applied_with_it() {
         Some((name.clone(), Bytes::from(applied.n_new_keys.to_string())))
     };
     let applied = store.apply_noting(&records, noted).unwrap();
-    assert_eq!(applied.n_newer_bytes, 10 * 6 + 90 * 7 + 500 * 8);
-    assert_eq!(says, [(256, false), (512, false), (600, true)]);
-    assert_eq!(store.note(&name).unwrap().as_deref(), Some(&b"600"[..]));
+    assert_eq!(applied.n_newer_bytes, 10 * 6 + 90 * 7 + 50 * 8);
+    assert_eq!(says, [(64, false), (128, false), (150, true)]);
+    assert_eq!(store.note(&name).unwrap().as_deref(), Some(&b"150"[..]));
     store.apply_noting(&[], |_, _| Some((name.clone(), Bytes::new()))).unwrap();
     assert_eq!(store.note(&name).unwrap().as_deref(), Some(&b""[..]));
     store.remove_note(&name).unwrap();
