@@ -1,6 +1,7 @@
 //! Shell. Development tasks: `cargo xtask test`, `cargo xtask ci`, and the others of [`TASKS`].
 
 mod cluster;
+mod cost;
 mod crash;
 mod e2e;
 mod figures;
@@ -42,6 +43,7 @@ const TASKS: &[(&str, &str)] = &[
     ("fuzz", "the targets of fuzz/, those that are named or all, for `--seconds N` each"),
     ("peers", "ringkv beside programs that do the like: path, router or moving; see --help of it"),
     ("figures", "the report's figures, from a fresh run; --only N, --out DIR"),
+    ("cost", "memory of servers, routers and connections, and how long a start takes; --help"),
     ("instructions", "of each hot path, against its budget; --update stores them; words of names"),
     ("planted", "which tier of tests catches which known bug, and how soon"),
     ("porcupine", "a second opinion on made-up histories, or on those that a failed run has kept"),
@@ -76,6 +78,7 @@ fn run(arguments: Vec<String>) -> anyhow::Result<()> {
         "figures" => figures::run(&flags),
         "fuzz" => fuzz::run(&flags),
         "peers" => peers::run(&flags),
+        "cost" => cost::run(&flags),
         "instructions" => instructions::run(&flags),
         "planted" => planted::run(&flags),
         "porcupine" => porcupine::run(&flags),

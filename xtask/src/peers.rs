@@ -3,7 +3,7 @@
 
 mod benchmark;
 mod cell;
-mod connection;
+pub(crate) mod connection;
 mod coordinator;
 mod goals;
 mod membership;
@@ -11,7 +11,7 @@ mod moves;
 mod moving;
 mod options;
 mod path;
-mod protocol;
+pub(crate) mod protocol;
 mod rounds;
 mod router;
 mod rows;
