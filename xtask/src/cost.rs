@@ -1,5 +1,5 @@
-//! Shell. `cargo xtask cost`: what ringkv needs that does nothing, that holds many connections, that
-//! has much more data than cache; and how long it takes to start, with nothing and with much.
+//! Shell. `cargo xtask cost`: what ringkv needs that does nothing, holds many connections, or has
+//! much more data than cache; and how long it takes to start, with nothing and with much.
 
 mod report;
 
