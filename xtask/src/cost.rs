@@ -14,9 +14,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::local_cluster::LocalCluster;
 use crate::peers::connection::{Connection, Reply, Route, write_all};
 use crate::peers::protocol::{key, put_command, value};
+use crate::peers::statistics::median;
 use crate::processes::children_of;
 use crate::release;
-use crate::stage::Report;
 use report::{Cost, Memory, memory, table};
 
 const HELP: &str = "\
@@ -54,7 +54,7 @@ fn parse(words: &[String]) -> anyhow::Result<Option<Options>> {
             "--connections" => {
                 options.connections = value.parse().context("--connections needs a number")?;
             }
-            "--program" => options.program = Some(Path::new(value).canonicalize()?),
+            "--program" => options.program = Some(value.into()),
             _ => bail!("unknown flag {word}\n{HELP}"),
         }
     }
@@ -68,13 +68,7 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
         println!("{HELP}");
         return Ok(());
     };
-    let program = match &options.program {
-        Some(program) => program.clone(),
-        None => {
-            release::build(&mut Report::new(), crate::suite::Options::default())?;
-            release::program("ringkv")
-        }
-    };
+    let program = release::given_or_built(options.program.as_deref())?;
     let directory = tempfile::Builder::new().prefix("ringkv-cost-").tempdir()?;
     let mut costs = starts(&program, directory.path())?;
     costs.extend(idle(&program, directory.path(), options.connections)?);
@@ -89,11 +83,11 @@ fn starts(program: &Path, directory: &Path) -> anyhow::Result<Vec<Cost>> {
     for n in 0..STARTS {
         let began = Instant::now();
         let cluster = LocalCluster::start(program, directory, &format!("start-{n}"), 5, &[])?;
-        set(cluster.resp, b"first", b"answer")?;
-        took.push(began.elapsed());
+        let reply = Connection::open(cluster.resp)?.ask(&[b"SET", b"first", b"answer"])?;
+        ensure!(reply == Reply::Simple("OK".to_owned()), "SET was answered {reply:?}");
+        took.push(began.elapsed().as_secs_f64());
     }
-    took.sort_unstable();
-    let median = took.get(STARTS / 2).copied().unwrap_or_default();
+    let median = Duration::try_from_secs_f64(median(took)).context("no start")?;
     Ok(vec![Cost::seconds("start of 5 servers and a router, to the first SET", median, 2.0)])
 }
 
@@ -189,12 +183,6 @@ fn until_right(port: u16, keys: u64) -> anyhow::Result<()> {
             other => bail!("the last key is {other:?}"),
         }
     }
-}
-
-fn set(port: u16, key: &[u8], value: &[u8]) -> anyhow::Result<()> {
-    let reply = Connection::open(port)?.ask(&[b"SET", key, value])?;
-    ensure!(reply == Reply::Simple("OK".to_owned()), "SET was answered {reply:?}");
-    Ok(())
 }
 
 fn ping(connection: &mut Connection) -> anyhow::Result<()> {

@@ -13,7 +13,6 @@ use anyhow::{Context, ensure};
 
 use crate::local_cluster::LocalCluster;
 use crate::processes::{Process, output_of};
-use crate::stage::Report;
 use crate::{release, root};
 use plan::{Figure, KEYS, REPORTED, SERVERS, Servers, Subject, figures, rows};
 use spread::keys_of_servers;
@@ -47,7 +46,7 @@ fn parse(words: &[String]) -> anyhow::Result<Option<Options>> {
         match word.as_str() {
             "--only" => options.only = Some(value.parse().context("--only needs a number")?),
             "--out" => options.out = value.into(),
-            "--program" => options.program = Some(Path::new(value).canonicalize()?),
+            "--program" => options.program = Some(value.into()),
             _ => anyhow::bail!("unknown flag {word}\n{HELP}"),
         }
     }
@@ -64,13 +63,7 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
     chosen.retain(|figure| options.only.is_none_or(|only| only == figure.number));
     ensure!(!chosen.is_empty(), "there is no such figure; {HELP}");
     fs::create_dir_all(&options.out).with_context(|| options.out.display().to_string())?;
-    let program = match options.program {
-        Some(program) => program,
-        None => {
-            release::build(&mut Report::new(), crate::suite::Options::default())?;
-            release::program("ringkv")
-        }
-    };
+    let program = release::given_or_built(options.program.as_deref())?;
     let directory = tempfile::Builder::new().prefix("ringkv-figures-").tempdir()?;
     for figure in &chosen {
         println!("\n==> figure {}: {}", figure.number, figure.title);

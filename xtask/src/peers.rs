@@ -16,12 +16,12 @@ mod rounds;
 mod router;
 mod rows;
 mod sides;
-mod statistics;
+pub(crate) mod statistics;
 mod table;
 mod traffic;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -30,7 +30,6 @@ use anyhow::{Context, ensure};
 use crate::processes::output_of;
 use crate::redis_tools::{apt_get, is_root, on_path};
 use crate::release;
-use crate::stage::Report;
 use cell::Durability;
 use moves::Case;
 use options::{HELP, Options, Pin, What};
@@ -79,7 +78,7 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
         return Ok(());
     };
     provide(!options.no_install)?;
-    let program = program(&options)?;
+    let program = release::given_or_built(options.program.as_deref())?;
     let parent = release::target_directory();
     fs::create_dir_all(&parent).with_context(|| parent.display().to_string())?;
     remove_leftovers(&parent);
@@ -172,14 +171,6 @@ fn show_missed(missed: &[String]) {
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn program(options: &Options) -> anyhow::Result<PathBuf> {
-    if let Some(program) = &options.program {
-        return program.canonicalize().with_context(|| format!("--program {}", program.display()));
-    }
-    release::build(&mut Report::new(), crate::suite::Options::default())?;
-    Ok(release::program("ringkv"))
 }
 
 /// Removes what earlier runs have left behind that were ended by a signal.

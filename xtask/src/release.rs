@@ -2,8 +2,10 @@
 //! build serves the tests on this machine and the images for Kubernetes.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use anyhow::Context;
 
 use crate::root;
 use crate::stage::Report;
@@ -20,6 +22,19 @@ const FLAGS: &str = "-C target-feature=+crt-static";
 pub(crate) fn build(report: &mut Report, options: Options) -> anyhow::Result<()> {
     let mut build = cargo(options, "build");
     report.run("release build", release(build.args(PACKAGES).arg("--bins")))
+}
+
+/// The ringkv to measure: that which is given, or else the release build, which is made first.
+pub(crate) fn given_or_built(program: Option<&Path>) -> anyhow::Result<PathBuf> {
+    match program {
+        Some(program) => {
+            program.canonicalize().with_context(|| format!("--program {}", program.display()))
+        }
+        None => {
+            build(&mut Report::new(), Options::default())?;
+            Ok(self::program("ringkv"))
+        }
+    }
 }
 
 /// A run of tests of [`PACKAGES`] on the release build; what they are told follows.

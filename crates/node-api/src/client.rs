@@ -12,13 +12,12 @@ use crate::Secret;
 use crate::http::{HttpClient, HttpError};
 use crate::types::{
     Accepted, Count, CountRequest, Counted, Membership, NodeState, Problem, Request,
+    SAMPLED_RECORDS,
 };
 
 /// Records that a node is asked to count at a time: few enough to be counted well within any time
 /// that one waits for an answer.
 const COUNTED_RECORDS: u64 = 50_000;
-/// Records from which an estimate is made: right to about one in a hundred.
-const SAMPLED_RECORDS: u64 = 10_000;
 
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -96,8 +95,7 @@ impl NodeClient {
         let (mut total, mut rest) = (Count::default(), arcs);
         while !rest.is_empty() {
             let request = CountRequest { arcs: rest, records_max: Some(COUNTED_RECORDS) };
-            let body = encode(address, &request)?;
-            let counted: Counted = self.send(address, Method::POST, "count", body).await?;
+            let counted = self.count_some(address, &request).await?;
             // Whoever counts nothing would be asked for ever.
             if counted.rest == request.arcs || !request.arcs.covers(&counted.rest) {
                 return Err(protocol(address, &"its count does not come to an end"));
@@ -108,13 +106,20 @@ impl NodeClient {
         Ok(total)
     }
 
-    /// `POST /count` once: counted, or, where there is more than a node counts at a time, estimated
-    /// from a part.
+    /// `POST /count` once: counted up to [`SAMPLED_RECORDS`], and estimated from these where there
+    /// are more.
     pub async fn estimate(&self, address: &str, arcs: ArcSet) -> Result<Count, ClientError> {
         let request = CountRequest { arcs, records_max: Some(SAMPLED_RECORDS) };
-        let body = encode(address, &request)?;
-        let counted: Counted = self.send(address, Method::POST, "count", body).await?;
-        Ok(counted.extrapolated(&request.arcs))
+        Ok(self.count_some(address, &request).await?.extrapolated(&request.arcs))
+    }
+
+    async fn count_some(
+        &self,
+        address: &str,
+        request: &CountRequest,
+    ) -> Result<Counted, ClientError> {
+        let body = encode(address, request)?;
+        self.send(address, Method::POST, "count", body).await
     }
 
     /// `GET /membership` of a coordinator: the committed ring document, and where the servers are.

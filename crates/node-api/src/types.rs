@@ -290,6 +290,9 @@ pub struct Peers {
     pub max_bytes_per_second: Option<u64>,
 }
 
+/// Records from which it is estimated how many there are: right to about one in a hundred.
+pub const SAMPLED_RECORDS: u64 = 10_000;
+
 /// `POST /count`: count what is on disk in these arcs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CountRequest {

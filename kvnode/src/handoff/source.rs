@@ -11,6 +11,7 @@ use std::time::Duration;
 use handoff::{
     HandoffId, Moved, SourceEffect, SourceEvent, SourceFacts, SourceState, Terms, Version,
 };
+use node_api::SAMPLED_RECORDS;
 use shell::clock::Clock;
 use shell::net::TcpStream;
 use tokio::sync::mpsc;
@@ -30,8 +31,6 @@ const BACKOFF_MAX_FROZEN: Duration = Duration::from_millis(50);
 /// When a sync is asked for again.
 const SYNC_AGAIN: Duration = Duration::from_millis(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Records from which it is estimated how many there are.
-const SAMPLED_RECORDS: u64 = 10_000;
 
 /// One handoff to drive.
 pub(crate) struct Job {
